@@ -1,0 +1,1 @@
+"""The public schema and its resolvers."""

@@ -1,0 +1,208 @@
+"""What an operation costs, by its text and the sizes of its pages, and what its result has cost.
+
+An object costs 1, and 1 more for every 50 fields asked of it; scalars are in that. A field of a mutation costs 10 more,
+the start of a subscription 10. A list costs as many objects as it may hold: the page size (first, last) of the
+connection around, the number of ids, or what Limits says of lists without a size. Selections that exclude each other
+(@include and @skip, the types of an interface) all count, and so does one that is named twice.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLCompositeType,
+    GraphQLField,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    NullValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
+)
+
+from app.api.limits import Limits, too_deep
+
+PAGE = 20  # what a connection gives when it is asked for no size
+MAX_PAGE = 100  # more is refused by the field itself, with a better error
+WIDTH = 50
+MUTATION = 10
+SUBSCRIPTION = 10
+INTROSPECTION_DEPTH = 25  # what GraphiQL's takes; its lists are limited by a rule of graphql-core
+SIZES = frozenset({"first", "last", "ids"})
+
+# By name, the page size that a variable stands for; None: it has no value, or none that is a size.
+Variables = Mapping[str, int | None]
+
+
+class Weight(NamedTuple):
+    """A selection, measured once and then multiplied by wherever it is used."""
+
+    cost: int = 0
+    each: int = 0  # of one node, in a selection on a connection: to be multiplied by the page size
+    leaves: int = 0  # fields of the object selected from
+    height: int = 0  # nested selection sets
+
+
+NOTHING = Weight()
+
+
+class Meter:
+    """Measures the operations of one document, each fragment once: linear in the text, whatever it multiplies to.
+
+    Without variables, a size that one gives counts 0: the cost that no variables can undercut.
+    """
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, limits: Limits, variables: Variables | None = None
+    ) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._variables = variables
+        self._definitions = {it.name.value: it for it in document.definitions if isinstance(it, FragmentDefinitionNode)}
+        self._fragments: dict[str, Weight] = {}
+
+    def cost(self, operation: OperationDefinitionNode) -> int:
+        root = self._schema.get_root_type(operation.operation)
+        weight = self._selections(operation.selection_set, root, 1) if root else NOTHING
+        started = SUBSCRIPTION if operation.operation is OperationType.SUBSCRIPTION else 0
+        return max(1, weight.cost + started)
+
+    def _selections(self, node: SelectionSetNode, parent: GraphQLCompositeType, level: int) -> Weight:
+        self._check_depth(level)
+        cost = each = leaves = height = 0
+        for selection in node.selections:
+            weight = self._selection(selection, parent, level)
+            cost += weight.cost
+            each += weight.each
+            leaves += weight.leaves
+            height = max(height, weight.height)
+        return Weight(cost, each, leaves, height + 1)
+
+    def _selection(self, node: SelectionNode, parent: GraphQLCompositeType, level: int) -> Weight:
+        if isinstance(node, FieldNode):
+            return self._field(node, parent, level)
+        if isinstance(node, FragmentSpreadNode):
+            return self._fragment(node.name.value, level)
+        if isinstance(node, InlineFragmentNode):
+            return self._inline(node, parent, level)
+        return NOTHING
+
+    def _inline(self, node: InlineFragmentNode, parent: GraphQLCompositeType, level: int) -> Weight:
+        on = self._schema.get_type(node.type_condition.name.value) if node.type_condition else parent
+        return self._selections(node.selection_set, on, level + 1) if is_composite_type(on) else NOTHING
+
+    def _fragment(self, name: str, level: int) -> Weight:
+        weight = self._fragments.get(name)
+        if weight is None:
+            # Unknown fragments and cycles weigh nothing here: graphql-core refuses both.
+            self._fragments[name] = NOTHING
+            weight = self._fragments[name] = self._definition(self._definitions.get(name), level)
+        self._check_depth(level + weight.height)
+        return weight
+
+    def _definition(self, node: FragmentDefinitionNode | None, level: int) -> Weight:
+        on = self._schema.get_type(node.type_condition.name.value) if node else None
+        return self._selections(node.selection_set, on, level + 1) if node and is_composite_type(on) else NOTHING
+
+    def _field(self, node: FieldNode, parent: GraphQLCompositeType, level: int) -> Weight:
+        name = node.name.value
+        field = self._schema.get_field(parent, name)
+        named = get_named_type(field.type) if field else None
+        if field is None or not is_composite_type(named):
+            return Weight(leaves=1)
+        if name.startswith("__"):
+            level = min(level, self._limits.max_depth - INTROSPECTION_DEPTH)
+        inner = self._selections(node.selection_set, named, level + 1) if node.selection_set else NOTHING
+        weight = self._times(node, field, parent, inner)
+        return weight._replace(height=0) if name.startswith("__") else weight
+
+    def _times(self, node: FieldNode, field: GraphQLField, parent: GraphQLCompositeType, inner: Weight) -> Weight:
+        page = self._page(node, field)
+        one = 1 + inner.leaves // WIDTH + inner.cost + inner.each * (PAGE if page is None else page)
+        if parent is self._schema.mutation_type:
+            one += MUTATION
+        if not is_list_type(get_nullable_type(field.type)):
+            return Weight(one, 0, 1, inner.height)
+        if "pageInfo" in getattr(parent, "fields", ()):
+            return Weight(0, one, 1, inner.height)
+        return Weight(one * (self._list_size(parent, node) if page is None else page), 0, 1, inner.height)
+
+    def _list_size(self, parent: GraphQLCompositeType, node: FieldNode) -> int:
+        return self._limits.list_sizes.get(f"{parent.name}.{node.name.value}", self._limits.list_size)
+
+    def _page(self, node: FieldNode, field: GraphQLField) -> int | None:
+        """The size that the arguments ask for; None where the field takes no size."""
+        if SIZES.isdisjoint(field.args):
+            return None
+        given = [self._size(it.value) for it in node.arguments or () if it.name.value in SIZES]
+        return max((it for it in given if it is not None), default=PAGE)
+
+    def _size(self, value: ValueNode) -> int | None:
+        if not isinstance(value, VariableNode):
+            return literal_size(value)
+        return 0 if self._variables is None else self._variables.get(value.name.value)
+
+    def _check_depth(self, level: int) -> None:
+        if level > self._limits.max_depth:
+            raise too_deep(level, self._limits.max_depth)
+
+
+def literal_size(value: ValueNode | None) -> int | None:
+    if value is None or isinstance(value, NullValueNode):
+        return None
+    if isinstance(value, IntValueNode):
+        # int() refuses thousands of digits, and no such number is a page size.
+        return _within_page(int(value.value)) if len(value.value) < 10 else MAX_PAGE
+    return _within_page(len(value.values)) if isinstance(value, ListValueNode) else 1
+
+
+def value_size(value: object) -> int | None:
+    if isinstance(value, int):
+        return _within_page(value)
+    if isinstance(value, (list, tuple)):
+        return _within_page(len(value))
+    return None if value is None else 1
+
+
+def _within_page(size: int) -> int:
+    return max(0, min(size, MAX_PAGE))
+
+
+def sizes_of(operation: OperationDefinitionNode, values: Mapping[str, object]) -> dict[str, int | None]:
+    """The variables of an operation as sizes, by their values or else their defaults."""
+    return {
+        name: value_size(values[name]) if name in values else literal_size(it.default_value)
+        for it in operation.variable_definitions or ()
+        for name in (it.variable.name.value,)
+    }
+
+
+def counted_cost(data: Mapping[str, Any] | None, operation: OperationType) -> int:
+    """The cost of a result by what it holds: the same prices, the true sizes."""
+    base = MUTATION * len(data or ()) if operation is OperationType.MUTATION else 0
+    found, todo = 0, [*(data or {}).values()]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            found += 1 + len(value) // WIDTH
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+    return max(1, base + found)
+
+
+def operations(document: DocumentNode) -> list[OperationDefinitionNode]:
+    return [it for it in document.definitions if isinstance(it, OperationDefinitionNode)]

@@ -1,0 +1,189 @@
+"""Refuses what asks for too much, before it runs: limits as a validation rule, and a budget a principal."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationType,
+    ValidationRule,
+)
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import validate_document
+from strawberry.types import ExecutionContext
+
+from app.api.cost import Meter, counted_cost, operations
+from app.api.documents import refuse
+from app.api.limits import Budget, LimitExceeded, Limits, Principal, too_complex, too_many
+from app.api.plans import Plan, Plans
+
+
+class Marks(NamedTuple):
+    """How often the text does what makes validation slow."""
+
+    aliases: int
+    directives: int
+    repeats: int  # fields asked for again in one selection: core compares each with each
+
+
+def count_marks(document: DocumentNode) -> Marks:
+    aliases = directives = repeats = 0
+    todo: list[tuple[Any, set[str]]] = [(it, set()) for it in document.definitions]
+    while todo:
+        node, names = todo.pop()
+        directives += len(getattr(node, "directives", None) or ())
+        if isinstance(node, FieldNode):
+            aliases += node.alias is not None
+            name = (node.alias or node.name).value
+            repeats += name in names
+            names.add(name)
+            names = set()
+        todo += [(it, names) for it in getattr(node, "variable_definitions", None) or ()]
+        inner = getattr(node, "selection_set", None)
+        todo += [(it, names) for it in inner.selections] if inner else ()
+    return Marks(aliases, directives, repeats)
+
+
+def check_marks(marks: Marks, limits: Limits) -> None:
+    most = Marks(limits.max_aliases, limits.max_directives, limits.max_repeats)
+    for what, count, limit in zip(Marks._fields, marks, most, strict=True):
+        if count > limit:
+            raise too_many(what, count, limit)
+
+
+def check_document(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> None:
+    """Raises LimitExceeded for what no variables can make small."""
+    check_marks(count_marks(document), limits)
+    meter = Meter(schema, document, limits)
+    for operation in operations(document):
+        check_cost(meter.cost(operation), limits)
+
+
+def check_cost(cost: int, limits: Limits) -> None:
+    if cost > limits.max_cost:
+        raise too_complex(cost, limits.max_cost)
+
+
+def limits_rule(limits: Limits) -> type[ValidationRule]:
+    """The limits as one rule. Make it once: a cache of validation takes the class for a key."""
+
+    class LimitsRule(ValidationRule):
+        # On the document, so before the rules that visit every node: they are not made for what is refused here.
+        def enter_document(self, node: DocumentNode, *_: object) -> None:
+            check_document(self.context.schema, node, limits)
+
+    return LimitsRule
+
+
+def principal_of(context: ExecutionContext) -> Principal:
+    viewer = getattr(context.context, "viewer", None)
+    return (viewer.customer_id, viewer.subject) if viewer else ("", "")
+
+
+class Charge:
+    """What one operation takes from the budget of its principal, and gives back."""
+
+    def __init__(self, budget: Budget, principal: Principal, requested: int) -> None:
+        self._budget = budget
+        self._principal = principal
+        self.requested = requested
+        self.actual = requested
+        self.wait = budget.take(principal, requested)
+        if self.wait:
+            self.actual = 0
+
+    def settle(self, actual: int) -> None:
+        self._budget.settle(self._principal, self.actual - actual)
+        self.actual = actual
+
+    def report(self) -> dict[str, int | str]:
+        full = datetime.now(UTC) + timedelta(seconds=self._budget.full_in(self._principal))
+        return {
+            "requested": self.requested,
+            "actual": self.actual,
+            "remaining": self._budget.remaining(self._principal),
+            "resetAt": full.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+
+    def refusal(self) -> GraphQLError:
+        cost = self.report()
+        left = f"{self.requested} points, and {cost['remaining']} are left"
+        message = f"The operation may cost {left}; try again in {self.wait:.3f} s."
+        return GraphQLError(message, extensions={"code": "THROTTLED", "retryAfter": self.wait, "cost": cost})
+
+
+class GuardExtension(SchemaExtension):
+    """Parses and validates by the plans, and charges what is valid. Of one operation."""
+
+    def __init__(self, limits: Limits, budget: Budget, plans: Plans, rule: type[ValidationRule]) -> None:
+        super().__init__()
+        self._limits = limits
+        self._budget = budget
+        self._plans = plans
+        self._rule = rule
+        self._plan: Plan | None = None
+        self._charge: Charge | None = None
+        self._streams = False
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        if context.graphql_document is None and context.query:
+            try:
+                self._plan = self._plans.plan(context.query)
+                context.graphql_document = self._plan.document
+            except GraphQLError as error:
+                refuse(context, error)
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        if context.pre_execution_errors is None and context.graphql_document is not None:
+            plan = self._plan or Plan(context.graphql_document)
+            context.pre_execution_errors = self._invalid(plan) or self._charged(plan)
+        yield
+
+    def on_execute(self) -> Iterator[None]:
+        yield
+        result = self.execution_context.result
+        # A subscription has none yet; its start is paid as asked, and its events are free.
+        if self._charge and isinstance(result, ExecutionResult):
+            self._charge.settle(counted_cost(result.data, self._kind))
+
+    def get_results(self) -> dict[str, Any]:
+        reported = self._charge if self._limits.report_cost and not self._streams else None
+        return {"cost": reported.report()} if reported else {}
+
+    def _invalid(self, plan: Plan) -> list[GraphQLError]:
+        context = self.execution_context
+        rules = (self._rule, *context.validation_rules)
+        if plan.valid_under == rules:
+            return []
+        errors = validate_document(context.schema._schema, plan.document, rules)
+        if not errors and self._plan and context.query:
+            plan.valid_under = rules
+            self._plans.keep(context.query, plan)
+        return errors
+
+    def _charged(self, plan: Plan) -> list[GraphQLError]:
+        context = self.execution_context
+        operation = plan.operation(context.operation_name)
+        self._kind = operation.operation
+        self._streams = self._kind is OperationType.SUBSCRIPTION
+        cost = plan.cost(context.schema._schema, operation, context.variables or {}, self._limits)
+        try:
+            check_cost(cost, self._limits)
+        except LimitExceeded as error:
+            return [error]
+        self._charge = Charge(self._budget, principal_of(context), cost)
+        return [self._charge.refusal()] if self._charge.wait else []
+
+
+def guard_extension(limits: Limits, budget: Budget) -> Callable[[], SchemaExtension]:
+    """For `Schema(extensions=[…])`; without ParserCache, ValidationCache and other limiters, whose work it does."""
+    plans, rule = Plans(limits), limits_rule(limits)
+    return lambda: GuardExtension(limits, budget, plans, rule)

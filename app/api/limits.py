@@ -1,0 +1,125 @@
+"""What one operation and one principal may ask for: the limits, the refusal, the budget."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from graphql.validation.validate import ValidationAbortedError
+
+# The customer and the subject of a token. Those without a token share one.
+Principal = tuple[str, str]
+
+
+def _long_lists() -> Mapping[str, int]:
+    """The lists without a page size whose members are links to rows, and that may be long."""
+    return {"Conference.calls": 100, "Transfer.heldCalls": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Such that a page of 100 transfers with all their links passes, and a second level of such pages does not."""
+
+    max_cost: int = 100_000
+    max_depth: int = 20  # nested selection sets, fragments counted; introspection has its own
+    max_aliases: int = 100  # in the text; what they multiply is the cost
+    max_directives: int = 100
+    max_repeats: int = 100  # of a field in a selection
+    max_tokens: int = 1_500  # introspection has 330, a transfer with all its links and fields 550
+    max_length: int = 32_768  # characters of the document
+    capacity: int = 250_000  # points that a principal may save up
+    restore_rate: float = 25_000.0  # points a second: 1,000 reads of a transfer with its links
+    list_size: int = 10  # what a list without a page size is taken for
+    list_sizes: Mapping[str, int] = field(default_factory=_long_lists)  # by "Type.field", where that is too few
+    report_cost: bool = True  # as `extensions.cost`
+
+    def __post_init__(self) -> None:
+        if self.capacity < self.max_cost:
+            raise ValueError(f"An operation of max_cost {self.max_cost} never fits the capacity of {self.capacity}.")
+        if self.restore_rate <= 0:
+            raise ValueError("A budget that is not restored ends in refusals for ever.")
+
+
+class LimitExceeded(ValidationAbortedError):
+    """Somebody asks for too much. Raised while validating it ends the work at once, and is the only error."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message, extensions={"code": code})
+
+
+def too_deep(depth: int, limit: int) -> LimitExceeded:
+    return LimitExceeded("QUERY_TOO_DEEP", f"{depth} or more selections are nested; at most {limit} may be.")
+
+
+def too_complex(cost: int, limit: int) -> LimitExceeded:
+    # A fan-out multiplies to hundreds of digits, which nobody reads, and Python refuses to print thousands.
+    points = f"{cost}" if cost < 10**12 else "more than 10^12"
+    return LimitExceeded("QUERY_TOO_COMPLEX", f"The operation may cost {points} points; at most {limit} are allowed.")
+
+
+def too_long(length: int, limit: int) -> LimitExceeded:
+    return LimitExceeded("QUERY_TOO_LONG", f"The document has {length} characters; at most {limit} are allowed.")
+
+
+def too_many(what: str, count: int, limit: int) -> LimitExceeded:
+    code = f"TOO_MANY_{what.upper()}"
+    return LimitExceeded(code, f"The document has {count} {what}; at most {limit} are allowed.")
+
+
+@dataclass(slots=True)
+class _Bucket:
+    level: float
+    at: float
+
+
+class Budget:
+    """Points that flow back at a steady rate, one bucket a principal. N processes grant N times as many."""
+
+    def __init__(self, capacity: int, restore_rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._capacity = capacity
+        self._rate = restore_rate
+        self._clock = clock
+        self._buckets: dict[Principal, _Bucket] = {}
+        self._prune_at = 1_000
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, principal: Principal, points: int) -> float:
+        """Seconds to wait before asking again; 0 when the points were granted."""
+        bucket = self._bucket(principal)
+        if bucket.level < points:
+            return (points - bucket.level) / self._rate
+        bucket.level -= points
+        return 0.0
+
+    def settle(self, principal: Principal, points: int) -> None:
+        """Give back what was not used, or take (negative) what was used beyond. A debt is paid off by waiting."""
+        bucket = self._bucket(principal)
+        bucket.level = min(self._capacity, bucket.level + points)
+
+    def remaining(self, principal: Principal) -> int:
+        return max(0, math.floor(self._bucket(principal).level))
+
+    def full_in(self, principal: Principal) -> float:
+        """Seconds until the bucket is full again."""
+        return (self._capacity - self._bucket(principal).level) / self._rate
+
+    def _bucket(self, principal: Principal) -> _Bucket:
+        now = self._clock()
+        bucket = self._buckets.get(principal)
+        if bucket is None:
+            self._make_room(now)
+            bucket = self._buckets[principal] = _Bucket(self._capacity, now)
+        bucket.level, bucket.at = self._level(bucket, now), now
+        return bucket
+
+    def _level(self, bucket: _Bucket, now: float) -> float:
+        return min(self._capacity, bucket.level + (now - bucket.at) * self._rate)
+
+    def _make_room(self, now: float) -> None:
+        """Forget full buckets: a new one is the same. Only when their number has doubled, so that it stays cheap."""
+        if len(self._buckets) < self._prune_at:
+            return
+        self._buckets = {who: it for who, it in self._buckets.items() if self._level(it, now) < self._capacity}
+        self._prune_at = max(1_000, 2 * len(self._buckets))

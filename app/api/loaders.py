@@ -1,0 +1,171 @@
+"""What resolvers read: in batches, one short transaction each, and only what the viewer's customer and rights allow."""
+
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from strawberry.dataloader import DataLoader
+
+from app.api.refusals import require
+from app.domain.calls import Call, Conference, Groupcall
+from app.domain.events import Event
+from app.domain.transfer import Party, Reason, Status, Transfer
+from app.domain.viewer import Permission, Viewer
+from app.storage import calls, conferences, groupcalls, lists, transfers
+from app.storage.database import Database
+from app.storage.events import last_seq
+from app.storage.lists import Listing, Page, TransferFilter, Window
+
+K = TypeVar("K")
+V = TypeVar("V")
+Found = Transfer | Call | Groupcall | Conference
+Question = Callable[[AsyncConnection, str, Collection[str]], Awaitable[Mapping[str, V]]]
+"""What each of these ids of a customer's leads to; those that lead to nothing are left out."""
+
+MOST_KEYS = 1_000
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+PERMISSIONS: Mapping[type[Found], Permission] = {
+    Transfer: Permission.TRANSFERS_READ,
+    Call: Permission.CALLS_READ,
+    Groupcall: Permission.CALLS_READ,
+    Conference: Permission.CALLS_READ,
+}
+
+
+class Loaders:
+    """Of one operation, or of one event of a subscription: what was read is remembered, and grows old."""
+
+    def __init__(self, database: Database, viewer: Viewer) -> None:
+        self._database = database
+        self._viewer = viewer
+        self._transfers = self._loader(transfers.by_ids)
+        self._calls = self._loader(calls.by_ids)
+        self._groupcalls = self._loader(groupcalls.by_ids)
+        self._conferences = self._loader(conferences.by_ids)
+        self._parties = self._loader(calls.in_conferences)
+        self._live_transfers = self._loader(transfers.live_by_calls)
+        self._groupcall_transfers = self._loader(transfers.by_groupcalls)
+        self._nodes = self._loader(_any_by_ids)
+        self._transfer_pages = DataLoader(self._load_transfer_pages)
+        self._transfer_totals = self._loader(lists.count_transfers_of_calls)
+        self._event_pages = DataLoader(self._load_event_pages)
+
+    async def transfer(self, id_: str | None) -> Transfer | None:
+        require(self._viewer, Permission.TRANSFERS_READ)
+        return await self._one(self._transfers, id_)
+
+    async def transfer_of_groupcall(self, groupcall_id: str) -> Transfer | None:
+        require(self._viewer, Permission.TRANSFERS_READ)
+        return await self._one(self._groupcall_transfers, groupcall_id)
+
+    async def live_transfer(self, call_id: str) -> tuple[Transfer, Party] | None:
+        require(self._viewer, Permission.TRANSFERS_READ)
+        return await self._one(self._live_transfers, call_id)
+
+    async def transfers_of_call(self, call_id: str, window: Window) -> tuple[Page[Transfer], int]:
+        """A page, and the end of the event log before it."""
+        require(self._viewer, Permission.TRANSFERS_READ)
+        return await self._transfer_pages.load((call_id, window))
+
+    async def count_transfers_of_call(self, call_id: str) -> int:
+        require(self._viewer, Permission.TRANSFERS_READ)
+        return await self._one(self._transfer_totals, call_id) or 0
+
+    async def events_of_transfer(self, transfer_id: str, window: Window) -> tuple[Page[Event], int]:
+        """A page of the events, and how many there are in all."""
+        require(self._viewer, Permission.TRANSFERS_READ)
+        return await self._event_pages.load((transfer_id, window))
+
+    async def call(self, id_: str | None) -> Call | None:
+        require(self._viewer, Permission.CALLS_READ)
+        return await self._one(self._calls, id_)
+
+    async def calls(self, ids: Sequence[str]) -> list[Call]:
+        """In this order."""
+        require(self._viewer, Permission.CALLS_READ)
+        return [call for call in await self._calls.load_many(ids) if call]
+
+    async def calls_in_conference(self, conference_id: str) -> list[Call]:
+        require(self._viewer, Permission.CALLS_READ)
+        return await self._one(self._parties, conference_id) or []
+
+    async def groupcall(self, id_: str | None) -> Groupcall | None:
+        require(self._viewer, Permission.CALLS_READ)
+        return await self._one(self._groupcalls, id_)
+
+    async def conference(self, id_: str | None) -> Conference | None:
+        require(self._viewer, Permission.CALLS_READ)
+        return await self._one(self._conferences, id_)
+
+    async def node(self, id_: str) -> Found | None:
+        found = await self._one(self._nodes, id_)
+        if found is not None:
+            require(self._viewer, PERMISSIONS[type(found)])
+        return found
+
+    async def page(self, listing: Listing[V], window: Window) -> Page[V]:
+        async with self._database.reading() as connection:
+            return await listing.page(connection, window)
+
+    async def page_and_seq(self, listing: Listing[V], window: Window) -> tuple[Page[V], int]:
+        """The page, and the end of the event log before it."""
+        async with self._database.reading() as connection:
+            seq = await last_seq(connection, self._viewer.customer_id)
+            return await listing.page(connection, window), seq
+
+    async def count(self, listing: Listing[V]) -> int:
+        async with self._database.reading() as connection:
+            return await listing.count(connection)
+
+    async def transfer_counts(self, wanted: TransferFilter) -> list[tuple[Status, Reason | None, int]]:
+        require(self._viewer, Permission.TRANSFERS_READ)
+        async with self._database.reading() as connection:
+            return await lists.transfer_counts(connection, self._viewer.customer_id, wanted)
+
+    async def _one(self, loader: DataLoader[str, V | None], id_: str | None) -> V | None:
+        """Ids are UUIDs; anything else finds nothing, and is not looked for."""
+        return await loader.load(id_) if id_ and UUID.fullmatch(id_) else None
+
+    def _loader(self, question: Question[V]) -> DataLoader[str, V | None]:
+        async def load(ids: list[str]) -> list[V | None]:
+            async with self._database.reading() as connection:
+                found = await question(connection, self._viewer.customer_id, ids)
+            return [found.get(id_) for id_ in ids]
+
+        return DataLoader(load, max_batch_size=MOST_KEYS)
+
+    async def _load_transfer_pages(self, keys: list[tuple[str, Window]]) -> list[tuple[Page[Transfer], int]]:
+        found: dict[tuple[str, Window], Page[Transfer]] = {}
+        async with self._database.reading() as connection:
+            seq = await last_seq(connection, self._viewer.customer_id)
+            for window, call_ids in _by_argument(keys).items():
+                pages = await lists.transfers_of_calls(connection, self._viewer.customer_id, call_ids, window)
+                found |= {(call_id, window): page for call_id, page in pages.items()}
+        return [(found.get(key) or Page(), seq) for key in keys]
+
+    async def _load_event_pages(self, keys: list[tuple[str, Window]]) -> list[tuple[Page[Event], int]]:
+        found: dict[tuple[str, Window], tuple[Page[Event], int]] = {}
+        async with self._database.reading() as connection:
+            for window, ids in _by_argument(keys).items():
+                pages = await lists.events_of_transfers(connection, self._viewer.customer_id, ids, window)
+                found |= {(transfer_id, window): page for transfer_id, page in pages.items()}
+        return [found.get(key) or (Page(), 0) for key in keys]
+
+
+def _by_argument(keys: Sequence[tuple[str, K]]) -> dict[K, list[str]]:
+    """What was asked for with the same arguments, together."""
+    grouped: dict[K, list[str]] = {}
+    for id_, argument in keys:
+        grouped.setdefault(argument, []).append(id_)
+    return grouped
+
+
+async def _any_by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Any]:
+    """Ids are unique across types."""
+    found: dict[str, Any] = {}
+    for by_ids in (transfers.by_ids, calls.by_ids, groupcalls.by_ids, conferences.by_ids):
+        left = [id_ for id_ in ids if id_ not in found]
+        found |= await by_ids(connection, customer_id, left) if left else {}
+    return found

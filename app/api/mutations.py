@@ -1,0 +1,141 @@
+"""Commands to transfers. A mutation records the intent; what the telephone exchange makes of it follows as events."""
+
+from collections.abc import Awaitable
+from typing import Annotated, TypeVar
+
+import strawberry
+from strawberry import ID
+
+from app.api.context import Info
+from app.api.fields import resolved
+from app.api.inputs import (
+    CancelTransferInput,
+    CompleteTransferInput,
+    DeleteTransferInput,
+    MergeTransferInput,
+    StartTransferInput,
+    SwapTransferInput,
+    UpdateTransferInput,
+    edits,
+    start_request,
+)
+from app.api.payloads import (
+    CancelTransferPayload,
+    CompleteTransferPayload,
+    DeleteTransferPayload,
+    MergeTransferPayload,
+    StartTransferPayload,
+    SwapTransferPayload,
+    TransferPayload,
+    UpdateTransferPayload,
+    may,
+    user_error,
+    visible_transfer,
+)
+from app.api.refusals import forbidden
+from app.api.types import Transfer
+from app.domain.refusals import Refusal
+from app.domain.transfer import SpeakingTo
+from app.domain.transfer import Transfer as Record
+from app.domain.viewer import Forbidden, Permission
+
+P = TypeVar("P", bound=TransferPayload)
+
+
+async def answer(info: Info, payload: type[P], command: Awaitable[Record], transfer_id: str | None = None) -> P:
+    """`transfer_id`: whose present state is shown when the command is refused."""
+    try:
+        record = await command
+    except Forbidden as error:
+        raise forbidden(error) from error
+    except Refusal as refusal:
+        info.context.renew()
+        transfer = await visible_transfer(info, transfer_id)
+        return payload(transfer=transfer, user_errors=[await user_error(info, refusal)])
+    info.context.renew()
+    return payload(transfer=Transfer.of(record) if may(info, Permission.TRANSFERS_READ) else None, user_errors=[])
+
+
+async def _update(info: Info, given: UpdateTransferInput) -> Record:
+    context = info.context
+    context.viewer.require(Permission.TRANSFERS_WRITE)  # before anything is said about the input
+    return await context.services.transfers.update(context.viewer, given.transfer_id, edits(given))
+
+
+@strawberry.type
+class TransferMutations:
+    @resolved(
+        "Start to pass a call on. Refused while another transfer of the same call or bridge is live. Needs "
+        "`TRANSFERS_WRITE`."
+    )
+    async def start_transfer(
+        self, info: Info, input: Annotated[StartTransferInput, strawberry.argument(description="What to start.")]
+    ) -> StartTransferPayload | None:
+        context, request = info.context, start_request(input)
+        return await answer(info, StartTransferPayload, context.services.transfers.start(context.viewer, request))
+
+    @resolved(
+        "Connect the held parties with the destination, and let the transferer go. While it still rings, "
+        "they wait for the answer without him. Succeeds again on one that is completed. Needs `TRANSFERS_WRITE`."
+    )
+    async def complete_transfer(
+        self, info: Info, input: Annotated[CompleteTransferInput, strawberry.argument(description="Which one.")]
+    ) -> CompleteTransferPayload | None:
+        context, id_ = info.context, input.transfer_id
+        done = context.services.transfers.complete(context.viewer, id_)
+        return await answer(info, CompleteTransferPayload, done, id_)
+
+    @resolved(
+        "Take it back: the destination is let go, and transferer and held parties are connected as before. "
+        "When the transferer has left, he is rung back. Succeeds again on one that is cancelled. Needs "
+        "`TRANSFERS_WRITE`."
+    )
+    async def cancel_transfer(
+        self, info: Info, input: Annotated[CancelTransferInput, strawberry.argument(description="Which one.")]
+    ) -> CancelTransferPayload | None:
+        context, id_ = info.context, input.transfer_id
+        done = context.services.transfers.cancel(context.viewer, id_)
+        return await answer(info, CancelTransferPayload, done, id_)
+
+    @resolved(
+        "Choose whom the transferer speaks with, while the others wait on hold. Succeeds when it is so "
+        "already. Needs `TRANSFERS_WRITE`."
+    )
+    async def swap_transfer(
+        self, info: Info, input: Annotated[SwapTransferInput, strawberry.argument(description="Whom to speak with.")]
+    ) -> SwapTransferPayload | None:
+        context, id_ = info.context, input.transfer_id
+        done = context.services.transfers.swap(context.viewer, id_, SpeakingTo[input.speak_to.name])
+        return await answer(info, SwapTransferPayload, done, id_)
+
+    @resolved(
+        "Make a three-way call of it: everybody speaks with everybody. Succeeds again on one that is "
+        "merged. Needs `TRANSFERS_WRITE`."
+    )
+    async def merge_transfer(
+        self, info: Info, input: Annotated[MergeTransferInput, strawberry.argument(description="Which one.")]
+    ) -> MergeTransferPayload | None:
+        context, id_ = info.context, input.transfer_id
+        done = context.services.transfers.merge(context.viewer, id_)
+        return await answer(info, MergeTransferPayload, done, id_)
+
+    @resolved(
+        "Write a note or metadata on it, while it is live. Needs `TRANSFERS_WRITE`.",
+    )
+    async def update_transfer(
+        self, info: Info, input: Annotated[UpdateTransferInput, strawberry.argument(description="What to write.")]
+    ) -> UpdateTransferPayload | None:
+        return await answer(info, UpdateTransferPayload, _update(info, input), input.transfer_id)
+
+    @resolved(
+        "Take it out of the lists, once it has ended. It is still found by its id and by links. Succeeds "
+        "again on one that is deleted. Needs `TRANSFERS_WRITE`."
+    )
+    async def delete_transfer(
+        self, info: Info, input: Annotated[DeleteTransferInput, strawberry.argument(description="Which one.")]
+    ) -> DeleteTransferPayload | None:
+        context, id_ = info.context, input.transfer_id
+        done = context.services.transfers.delete(context.viewer, id_)
+        payload = await answer(info, DeleteTransferPayload, done, id_)
+        payload.deleted_transfer_id = None if payload.user_errors else ID(id_)
+        return payload

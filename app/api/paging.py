@@ -1,0 +1,159 @@
+"""Connections: pages of lists, and the opaque cursors that lead from one to the next."""
+
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+import orjson
+import strawberry
+from strawberry import UNSET
+
+from app.api.fields import resolved
+from app.api.refusals import bad_input
+from app.api.scalars import read_time, write_time
+from app.storage.lists import Key, Page, Window
+
+VERSION = 1
+PAGE = 20
+MOST = 100
+LAST_SEQ = 2**53
+
+First = Annotated[
+    int | None,
+    strawberry.argument(
+        description="How many, from the start of the list: 0 to 100. 20 when neither `first` nor `last` is given; both "
+        "together are refused with `BAD_USER_INPUT`."
+    ),
+]
+After = Annotated[
+    str | None,
+    strawberry.argument(description="A cursor: give only what comes after it. A bad one is `BAD_USER_INPUT`."),
+]
+Last = Annotated[
+    int | None, strawberry.argument(description="How many, from the end of the list: 0 to 100; not with `first`.")
+]
+Before = Annotated[
+    str | None,
+    strawberry.argument(description="A cursor: give only what comes before it. A bad one is `BAD_USER_INPUT`."),
+]
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+class BadCursor(Exception):
+    """Malformed, or of another list, order or customer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursors:
+    """The cursors of one list in one order, of one customer: those of any other are not taken for them."""
+
+    mark: str
+
+    @classmethod
+    def of(cls, *binding: str) -> "Cursors":
+        return cls(hashlib.blake2b("|".join(binding).encode(), digest_size=6).hexdigest())
+
+    def encode(self, *key: object) -> str:
+        return base64.urlsafe_b64encode(orjson.dumps([VERSION, self.mark, *key])).decode().rstrip("=")
+
+    def decode(self, cursor: str) -> list[Any]:
+        """Raises BadCursor."""
+        key: list[Any]
+        try:
+            version, mark, *key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        except (ValueError, TypeError) as error:
+            raise BadCursor from error
+        if (version, mark) != (VERSION, self.mark) or self.encode(*key) != cursor:
+            raise BadCursor
+        return key
+
+    def of_member(self, member: Any) -> str:
+        """For the lists that are ordered by the time of creation."""
+        return self.encode(write_time(member.tm_create), member.id)
+
+    def member_key(self, cursor: str) -> Key:
+        match self.decode(cursor):
+            case [str(tm_create), str(id_)]:
+                return read_time(tm_create), id_
+        raise BadCursor
+
+    def event_key(self, cursor: str) -> tuple[int]:
+        match self.decode(cursor):
+            case [int(seq)] if 0 <= seq <= LAST_SEQ:
+                return (seq,)
+        raise BadCursor
+
+
+def event_cursors(customer_id: str) -> Cursors:
+    """Of the event log: the same cursor serves in a transfer's events and in the subscription."""
+    return Cursors.of("events", customer_id)
+
+
+def window(
+    key: Callable[[str], Key], first: int | None, after: str | None, last: int | None = None, before: str | None = None
+) -> Window:
+    """What the arguments of a connection ask for; raises BAD_USER_INPUT."""
+    first, last = first_given(first), first_given(last)
+    if first is not None and last is not None:
+        raise bad_input("Give `first` or `last`, not both.")
+    size = first_given(first, last, PAGE)
+    if size is None or not 0 <= size <= MOST:
+        raise bad_input(f"`first` and `last` are 0 to {MOST}.")
+    return Window(size, _key(key, after), _key(key, before), is_backward=last is not None)
+
+
+def first_given(*arguments: V | None) -> V | None:
+    """An argument that is left out is UNSET, which is as if it were null."""
+    return next((it for it in arguments if it is not None and it is not UNSET), None)
+
+
+def _key(key: Callable[[str], Key], cursor: str | None) -> Key | None:
+    given = first_given(cursor)
+    try:
+        return None if given is None else key(given)
+    except BadCursor as error:
+        raise bad_input("Not a cursor of this list.") from error
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether the list goes on after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether the list has something before this page.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first member; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last member; null on an empty page.")
+
+
+@strawberry.type(description="A member of a list, with its place in it.")
+class Edge(Generic[T]):
+    cursor: str = strawberry.field(description="Its place: give it back as `after` or `before`.")
+    node: T = strawberry.field(description="The member.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    nodes: list[T] = strawberry.field(description="The members on this page.")
+    cursors: strawberry.Private[Callable[[], list[str]]]
+    page: strawberry.Private[Page[Any]]
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @resolved("The members on this page, each with its cursor.")
+    def edges(self) -> list[Edge[T]]:
+        return [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors(), self.nodes, strict=True)]
+
+    @resolved("Where this page lies in the list.")
+    def page_info(self) -> PageInfo:
+        cursors = self.cursors()
+        return PageInfo(
+            has_next_page=self.page.has_next,
+            has_previous_page=self.page.has_previous,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
+
+    @resolved("How long the whole list is. Counted when asked for: leave it out where it is idle.")
+    async def total_count(self) -> int:
+        return await self.count()

@@ -1,0 +1,81 @@
+"""The documents used last: parsed, found valid, measured."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from graphql import DocumentNode, GraphQLSchema, GraphQLSyntaxError, OperationDefinitionNode, parse
+
+from app.api.cost import Meter, operations, sizes_of
+from app.api.limits import LimitExceeded, Limits, too_long
+
+# Of the documents kept, in characters; a character takes some 50 bytes of memory when parsed.
+KEPT = 500_000
+KEPT_COSTS = 100
+
+
+def parse_within(text: str, limits: Limits) -> DocumentNode:
+    """Raises LimitExceeded, or GraphQLSyntaxError."""
+    if len(text) > limits.max_length:
+        raise too_long(len(text), limits.max_length)
+    try:
+        return parse(text, max_lexical_tokens=limits.max_tokens, max_comments=limits.max_tokens)
+    except GraphQLSyntaxError as error:
+        if not error.message.endswith("Parsing aborted."):
+            raise
+        code = "QUERY_TOO_DEEP" if "nested" in error.message else "QUERY_TOO_LONG"
+        raise LimitExceeded(code, error.message.removeprefix("Syntax Error: ")) from None
+
+
+class Plan:
+    """A parsed document and what was found out about it."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        self.document = document
+        self.valid_under: tuple[object, ...] = ()
+        self._costs: dict[tuple[object, ...], int] = {}
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        found = operations(self.document)
+        return next((it for it in found if name and it.name and it.name.value == name), found[0])
+
+    def cost(
+        self, schema: GraphQLSchema, operation: OperationDefinitionNode, values: Mapping[str, object], limits: Limits
+    ) -> int:
+        """With these variables. Few sizes are in use, so few costs are to be remembered."""
+        sizes = sizes_of(operation, values)
+        key = (operation.name.value if operation.name else None, *sizes.values())
+        known = self._costs.get(key)
+        if known is None:
+            self._costs = {} if len(self._costs) >= KEPT_COSTS else self._costs
+            known = self._costs[key] = Meter(schema, self.document, limits, sizes).cost(operation)
+        return known
+
+
+class Plans:
+    """The plans of the valid documents used last, by their text.
+
+    In the place of ParserCache and ValidationCache: the latter hashes the whole tree with every request, which takes
+    as long as running a small query, and both count documents, not what they weigh.
+    """
+
+    def __init__(self, limits: Limits, room: int = KEPT) -> None:
+        self._limits = limits
+        self._room = room
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def plan(self, text: str) -> Plan:
+        """Raises LimitExceeded, or GraphQLSyntaxError."""
+        plan = self._plans.get(text)
+        if plan is None:
+            return Plan(parse_within(text, self._limits))
+        self._plans.move_to_end(text)
+        return plan
+
+    def keep(self, text: str, plan: Plan) -> None:
+        self._room -= len(text) if text not in self._plans else 0
+        self._plans[text] = plan
+        while self._room < 0:
+            self._room += len(self._plans.popitem(last=False)[0])

@@ -1,0 +1,38 @@
+"""The scalar DateTime."""
+
+from datetime import UTC, datetime
+
+import strawberry
+
+from app.api.refusals import bad_input
+
+
+def write_time(value: object) -> str:
+    if not isinstance(value, datetime):
+        raise TypeError(f"Not a time: {value!r}")
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def read_time(value: object) -> datetime:
+    """In UTC. Raises BAD_USER_INPUT for what is no time, or a time that nobody can place for want of an offset."""
+    if not isinstance(value, str):
+        raise bad_input("A DateTime is a string.")
+    try:
+        read = datetime.fromisoformat(value)
+        if read.tzinfo is None:
+            raise bad_input("A DateTime needs an offset from UTC: Z, or +02:00, say.")
+        return read.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise bad_input("Not a DateTime in ISO 8601, such as 2024-03-01T10:00:00Z.") from error
+
+
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description=(
+        "A moment, in ISO 8601. The server always writes UTC with microseconds: `2024-03-01T10:00:00.000000Z`. "
+        "An input may have any offset from UTC, and is refused with `BAD_USER_INPUT` when it has none."
+    ),
+    specified_by_url="https://scalars.graphql.org/chillicream/date-time.html",
+    serialize=write_time,
+    parse_value=read_time,
+)

@@ -1,0 +1,46 @@
+"""The schema, put together."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import DisableIntrospection, SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from app.api.mutations import TransferMutations
+from app.api.queries import Query
+from app.api.scalars import DATE_TIME
+from app.api.simulation import SimulationMutations
+from app.api.subscriptions import Subscription
+
+Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
+
+
+@strawberry.type(
+    description="What can be changed. A refusal is data, in `userErrors`: the request was understood, and nothing has "
+    "changed."
+)
+class Mutation(SimulationMutations, TransferMutations):
+    pass
+
+
+class Schema(strawberry.Schema):
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """The transport logs: a fault with its trace, a client's mistake by its code alone."""
+
+
+def build_schema(extensions: Iterable[Extension] = (), *, introspection: bool = True) -> Schema:
+    """Without introspection there are no suggestions either: they would spell the schema out."""
+    return Schema(
+        Query,
+        Mutation,
+        Subscription,
+        extensions=[*extensions, *([] if introspection else [DisableIntrospection])],
+        config=StrawberryConfig(scalar_map={datetime: DATE_TIME}, disable_field_suggestions=not introspection),
+    )
+
+
+def sdl() -> str:
+    return build_schema().as_str() + "\n"

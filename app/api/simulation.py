@@ -1,0 +1,145 @@
+"""The mutations that play the outside world. They answer when their effect can be read."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import strawberry
+
+from app.api.context import Info
+from app.api.fields import resolved
+from app.api.inputs import (
+    AddressInput,
+    SimulateAnswerInput,
+    SimulateCallInput,
+    SimulateHangupInput,
+    SimulateHoldInput,
+    SimulateRejectInput,
+    address,
+    known,
+)
+from app.api.payloads import (
+    SimulateAnswerPayload,
+    SimulateCallPayload,
+    SimulateHangupPayload,
+    SimulateHoldPayload,
+    SimulatePayload,
+    SimulateRejectPayload,
+    UserError,
+    visible_call,
+    visible_conference,
+)
+from app.api.refusals import require
+from app.domain.addresses import Address, normalise
+from app.domain.refusals import Refusal, RefusalCode
+from app.domain.viewer import Permission
+from app.ports import SimulatedCall, Simulation
+
+P = TypeVar("P", bound=SimulatePayload)
+
+
+def _simulation(info: Info) -> Simulation:
+    """Raises Refusal on a real telephone exchange."""
+    if info.context.services.simulation is None:
+        raise Refusal(RefusalCode.NOT_SIMULATED, "This server runs on a real telephone exchange.")
+    return info.context.services.simulation
+
+
+def _address(given: AddressInput, *field: str) -> Address:
+    return normalise(address(given), "input", *field)
+
+
+async def _act(info: Info, payload: type[P], call_id: str, act: Callable[[Simulation, str], Awaitable[None]]) -> P:
+    require(info.context.viewer, Permission.SIMULATE)
+    errors = []
+    try:
+        await act(_simulation(info), info.context.viewer.customer_id)
+    except Refusal as refusal:
+        errors = [UserError.of(refusal)]
+    except LookupError:
+        errors = [_user_error(RefusalCode.NOT_FOUND, "No such call.")]
+    except ValueError as error:
+        errors = [_user_error(RefusalCode.INVALID_INPUT, str(error))]
+    info.context.renew()
+    return payload(call=await visible_call(info, call_id), user_errors=errors)
+
+
+def _user_error(code: RefusalCode, message: str) -> UserError:
+    return UserError.of(Refusal(code, message, "input", "callId"))
+
+
+async def _call(info: Info, given: SimulateCallInput) -> SimulatedCall:
+    return await _simulation(info).call(
+        info.context.viewer.customer_id,
+        _address(given.caller, "caller"),
+        _address(given.agent, "agent"),
+        [_address(party, "parties", str(n)) for n, party in enumerate(given.parties)],
+    )
+
+
+@strawberry.type
+class SimulationMutations:
+    @resolved(
+        "A caller calls in, and an agent takes the call: they talk. Refused with `NOT_SIMULATED` on a real "
+        "telephone exchange. Needs `SIMULATE`."
+    )
+    async def simulate_call(
+        self, info: Info, input: Annotated[SimulateCallInput, strawberry.argument(description="Who talks.")]
+    ) -> SimulateCallPayload | None:
+        require(info.context.viewer, Permission.SIMULATE)
+        try:
+            made = await _call(info, input)
+        except Refusal as refusal:
+            return SimulateCallPayload(user_errors=[UserError.of(refusal)])
+        info.context.renew()
+        return SimulateCallPayload(
+            caller_call=await visible_call(info, made.caller_call_id),
+            agent_call=await visible_call(info, made.agent_call_id),
+            conference=await visible_conference(info, made.conference_id),
+            user_errors=[],
+        )
+
+    @resolved(
+        "A ringing telephone is picked up. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
+    )
+    async def simulate_answer(
+        self, info: Info, input: Annotated[SimulateAnswerInput, strawberry.argument(description="Which one.")]
+    ) -> SimulateAnswerPayload | None:
+        async def act(simulation: Simulation, customer_id: str) -> None:
+            await simulation.answer(customer_id, input.call_id)
+
+        return await _act(info, SimulateAnswerPayload, input.call_id, act)
+
+    @resolved(
+        "A ringing telephone turns the call away. Refused with `NOT_SIMULATED` on a real telephone "
+        "exchange. Needs `SIMULATE`."
+    )
+    async def simulate_reject(
+        self, info: Info, input: Annotated[SimulateRejectInput, strawberry.argument(description="Which one, and how.")]
+    ) -> SimulateRejectPayload | None:
+        async def act(simulation: Simulation, customer_id: str) -> None:
+            await simulation.reject(customer_id, input.call_id, input.reason)
+
+        return await _act(info, SimulateRejectPayload, input.call_id, act)
+
+    @resolved("A telephone is hung up. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`.")
+    async def simulate_hangup(
+        self, info: Info, input: Annotated[SimulateHangupInput, strawberry.argument(description="Which one.")]
+    ) -> SimulateHangupPayload | None:
+        async def act(simulation: Simulation, customer_id: str) -> None:
+            await simulation.hang_up(customer_id, input.call_id)
+
+        return await _act(info, SimulateHangupPayload, input.call_id, act)
+
+    @resolved(
+        "A user puts a call on hold or cuts the sound, on his own telephone; a transfer gives that back as "
+        "it was. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
+    )
+    async def simulate_hold(
+        self, info: Info, input: Annotated[SimulateHoldInput, strawberry.argument(description="Which one, and what.")]
+    ) -> SimulateHoldPayload | None:
+        muted = known(input.mute_direction)
+
+        async def act(simulation: Simulation, customer_id: str) -> None:
+            await simulation.hold(customer_id, input.call_id, is_on_hold=input.is_on_hold, mute_direction=muted)
+
+        return await _act(info, SimulateHoldPayload, input.call_id, act)

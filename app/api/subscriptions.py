@@ -1,0 +1,180 @@
+"""What happens, as it happens. Checks come first and fail the subscription before anything is delivered.
+
+The broker only wakes; what is delivered is pulled from the database in batches, and no connection is held meanwhile.
+Listening begins before the first pull, so what happens in between is found by it or wakes it.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Annotated
+
+import strawberry
+from strawberry import ID, UNSET
+
+from app.api.context import Context, Info
+from app.api.enums import CallChangeKind
+from app.api.fields import subscribed
+from app.api.inputs import CallFilter, TransferEventFilter, call_filter, event_filter
+from app.api.paging import BadCursor, event_cursors, first_given
+from app.api.refusals import refused, require
+from app.api.types import Call, CallChange, TransferEvent
+from app.domain.events import Event
+from app.domain.viewer import Permission
+from app.storage import feeds
+from app.storage.events import last_seq, latest
+from app.storage.feeds import BATCH, CallSeen, EventFilter
+from app.storage.lists import CallFilter as WantedCalls
+
+
+async def _latest(context: Context, transfer_id: str) -> Event:
+    async with context.services.database.reading() as connection:
+        found = await latest(connection, context.viewer.customer_id, transfer_id)
+    if found is None:
+        raise refused("NOT_FOUND", "No such transfer.")
+    return found
+
+
+async def _place(context: Context, after: str | None) -> int:
+    """Where in the log to begin: behind this cursor, or at the end. Raises CURSOR_INVALID or CURSOR_EXPIRED."""
+    customer_id = context.viewer.customer_id
+    async with context.services.database.reading() as connection:
+        last = await last_seq(connection, customer_id)
+        if after is None:
+            return last
+        first = await feeds.first_seq(connection, customer_id)
+    try:
+        (seq,) = event_cursors(customer_id).event_key(after)
+    except BadCursor as error:
+        raise refused("CURSOR_INVALID", "Not a cursor of this log of events.") from error
+    if seq > last:
+        raise refused("CURSOR_INVALID", "This cursor lies beyond the end of the log.")
+    if seq + 1 < (last + 1 if first is None else first):
+        raise refused("CURSOR_EXPIRED", "Events after this cursor are no longer kept: read the transfers anew.")
+    return seq
+
+
+async def _transfer(context: Context, event: Event) -> AsyncGenerator[TransferEvent]:
+    """From this event of a transfer to the one that ends it."""
+    services, customer_id = context.services, context.viewer.customer_id
+    async with services.broker.listen(f"transfers:{customer_id}") as next_wake_up:
+        batch = [event]
+        while True:
+            for event in batch:
+                context.renew()
+                yield TransferEvent.of(event)
+                if event.is_last:
+                    return
+            async with services.database.reading() as connection:
+                batch = await feeds.transfer_events_after(connection, customer_id, event.transfer_id, event.version)
+            if not batch:
+                await next_wake_up()
+
+
+async def _log(context: Context, seq: int, wanted: EventFilter) -> AsyncGenerator[TransferEvent]:
+    services, customer_id = context.services, context.viewer.customer_id
+    async with services.broker.listen(f"transfers:{customer_id}") as next_wake_up:
+        while True:
+            async with services.database.reading() as connection:
+                chunk = await feeds.events_after(connection, customer_id, seq, wanted)
+            for event in chunk.events:
+                context.renew()
+                yield TransferEvent.of(event)
+            seq = chunk.seq
+            if chunk.is_end:
+                await next_wake_up()
+
+
+async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallChange]:
+    services, customer_id = context.services, context.viewer.customer_id
+    told = Told()
+    async with services.broker.listen(f"calls:{customer_id}") as next_wake_up:
+        async with services.database.reading() as connection:
+            ids, seq = await feeds.present_call_ids(connection, customer_id, wanted)
+        for start in range(0, len(ids), BATCH):
+            async with services.database.reading() as connection:
+                batch = await feeds.calls_seen(connection, customer_id, ids[start : start + BATCH], wanted)
+            for change in told.present(batch):
+                context.renew()
+                yield change
+        yield CallChange(kind=CallChangeKind.READY, call=None)
+        while True:
+            async with services.database.reading() as connection:
+                batch = await feeds.calls_after(connection, customer_id, seq, wanted)
+            for change in told.changes(batch):
+                context.renew()
+                yield change
+            if not batch:
+                await next_wake_up()
+            seq = batch[-1].seq if batch else seq
+
+
+class Told:
+    """What a subscriber knows: the version of each call that is there for him."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, int] = {}
+
+    def present(self, batch: list[CallSeen]) -> list[CallChange]:
+        """What has ended since it was found to be there is left to the changes, which know nothing of it."""
+        return [self._tell(CallChangeKind.PRESENT, seen) for seen in batch if seen.is_present]
+
+    def changes(self, batch: list[CallSeen]) -> list[CallChange]:
+        found = []
+        for seen in batch:
+            version = self._versions.get(seen.call.id)
+            if seen.is_present and (version is None or version < seen.call.version):
+                found.append(self._tell(CallChangeKind.CHANGED, seen))
+            elif not seen.is_present and version is not None:
+                del self._versions[seen.call.id]
+                found.append(CallChange(kind=CallChangeKind.GONE, call=Call.of(seen.call)))
+        return found
+
+    def _tell(self, kind: CallChangeKind, seen: CallSeen) -> CallChange:
+        self._versions[seen.call.id] = seen.call.version
+        return CallChange(kind=kind, call=Call.of(seen.call))
+
+
+@strawberry.type(description="What can be followed as it happens, over a WebSocket or an event stream.")
+class Subscription:
+    @subscribed(
+        "One transfer: its latest event at once (also when it has ended), then each one in version order; "
+        "the stream completes after the one that ends it. Unknown id: an error of code `NOT_FOUND`. Needs "
+        "`TRANSFERS_READ`."
+    )
+    async def transfer_changed(
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The transfer.")]
+    ) -> AsyncIterator[TransferEvent]:
+        require(info.context.viewer, Permission.TRANSFERS_READ)
+        return _transfer(info.context, await _latest(info.context, id))
+
+    @subscribed(
+        "All transfers of the viewer's customer. Without `after`: from now on. With it: every event since "
+        "that cursor, none missed, none twice, then live. Errors: `CURSOR_INVALID`; `CURSOR_EXPIRED` when what came "
+        "after it is no longer kept. Needs `TRANSFERS_READ`."
+    )
+    async def transfer_events(
+        self,
+        info: Info,
+        filter: Annotated[
+            TransferEventFilter | None, strawberry.argument(description="Which ones; all when left out.")
+        ] = UNSET,
+        after: Annotated[
+            str | None,
+            strawberry.argument(
+                description="Where to begin: a `TransferEvent.cursor`, or the `eventCursor` of a page of transfers."
+            ),
+        ] = UNSET,
+    ) -> AsyncIterator[TransferEvent]:
+        require(info.context.viewer, Permission.TRANSFERS_READ)
+        return _log(info.context, await _place(info.context, first_given(after)), event_filter(filter))
+
+    @subscribed(
+        "Calls of the viewer's customer: the live ones as `PRESENT`, then `READY`, then changes. A call "
+        "that ends or leaves the filter is `GONE`. Needs `CALLS_READ`."
+    )
+    async def call_changed(
+        self,
+        info: Info,
+        filter: Annotated[CallFilter | None, strawberry.argument(description="Which ones; all when left out.")] = UNSET,
+    ) -> AsyncIterator[CallChange]:
+        require(info.context.viewer, Permission.CALLS_READ)
+        return _calls(info.context, call_filter(filter))

@@ -1,0 +1,1 @@
+"""Wake-ups between writers and readers, one adapter a file."""

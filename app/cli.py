@@ -1,0 +1,119 @@
+"""The console command: serve, token, schema, watch."""
+
+import asyncio
+import sys
+from typing import Annotated
+from uuid import UUID
+
+import typer
+import uvloop
+from pydantic import ValidationError
+from rich.console import Console
+
+from app.api.schema import sdl
+from app.demo import CUSTOMER
+from app.domain.viewer import Permission
+from app.logs import configure_logs
+from app.main import Server, build_server, build_tokens
+from app.server.listener import listen
+from app.server.serve import serve as serve_until_stopped
+from app.settings import Settings
+from app.watch import Unreachable, watch_transfers
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="A GraphQL API server for call transfers.\n\nStart with: [bold]transfers serve --demo[/bold]",
+)
+
+out, errors = Console(), Console(stderr=True)
+
+
+class Fail(typer.Exit):
+    """Ends the command with one line that says why."""
+
+    def __init__(self, why: str, code: int = 1) -> None:
+        errors.print(f"transfers: {why}", style="red", highlight=False, markup=False)
+        super().__init__(code)
+
+
+def read_settings(**changes: object) -> Settings:
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"])).upper()
+        raise Fail(f"TRANSFERS_{name}: {first['msg']}", 2) from error
+
+
+@app.command(epilog="Example: transfers serve --demo --port 8080")
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one. Default: 8000.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="With a demo customer who has two live calls.")] = False,
+) -> None:
+    """Run the server until it is told to stop."""
+    settings = read_settings(host=host, port=port)
+    if not settings.is_loopback and not settings.has_own_keys:
+        raise Fail("TRANSFERS_AUTH_SECRET (or a public key) is needed to listen beyond loopback", 2)
+    configure_logs(settings.log_format, settings.log_level)
+    try:
+        listener = listen(settings.host, settings.port)
+    except OSError as error:
+        raise Fail(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+    server = build_server(settings, is_demo=demo)
+    _greet(server, *listener.getsockname()[:2])
+    uvloop.run(serve_until_stopped(server.app, listener, server.endpoint.drain, settings.grace_seconds))
+
+
+def _greet(server: Server, host: str, port: int) -> None:
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    lines = [f"Transfers on {url}/graphql"]
+    if server.demo:
+        lines += [
+            f"Open   {url}/graphiql and run the tabs from left to right.",
+            f"Watch  TRANSFERS_TOKEN={server.demo.token()} .venv/bin/transfers watch --url {url}/graphql",
+        ]
+    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command(epilog=f"Example: transfers token --customer {CUSTOMER} --permission TRANSFERS_READ --ttl 600")
+def token(
+    customer: Annotated[UUID, typer.Option(help="The customer whose calls and transfers it opens.")],
+    subject: Annotated[str, typer.Option(help="Who bears it: stands in every event that he causes.")] = "operator",
+    permission: Annotated[list[Permission] | None, typer.Option(help="Repeat for several. Default: all.")] = None,
+    ttl: Annotated[int, typer.Option(min=1, help="Seconds until it expires.")] = 3600,
+) -> None:
+    """Print a token that this server accepts."""
+    settings = read_settings()
+    try:
+        made = build_tokens(settings).issue(str(customer), subject, permission or Permission, ttl)
+    except (TypeError, ValueError) as error:
+        raise Fail(str(error)) from error
+    print(made)  # noqa: T201 - the token alone, for scripts
+
+
+@app.command(epilog="Example: transfers schema > schema.graphql")
+def schema() -> None:
+    """Print the GraphQL schema."""
+    sys.stdout.write(sdl())
+
+
+@app.command(epilog='Example: transfers watch --token "$(transfers token --customer UUID)"')
+def watch(
+    token: Annotated[str, typer.Option(envvar="TRANSFERS_TOKEN", help="Whose transfers; see `transfers token`.")],
+    url: Annotated[str, typer.Option(help="Of the running server.")] = "http://127.0.0.1:8000/graphql",
+) -> None:
+    """Follow a running server's transfers, live, in a table."""
+    try:
+        asyncio.run(watch_transfers(url, token, out))
+    except Unreachable as error:
+        raise Fail(str(error)) from error
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def main() -> None:
+    app()

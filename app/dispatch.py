@@ -1,0 +1,188 @@
+"""Carries recorded orders out: those of one transfer strictly in their order, of several side by side."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+from app.calls import Calls
+from app.domain.calls import Call, CallHangupReason, CallStatus
+from app.domain.effects import Cause, Rules
+from app.domain.life import Change, advance
+from app.domain.orders import OrderKind
+from app.domain.sightings import leg_ended
+from app.domain.steps import Trigger
+from app.domain.transfer import Status, Transfer
+from app.ports import Broker, Clock, EngineUnavailable, OrderRefused, Telephony, wake_up_within
+from app.storage import orders, transfers
+from app.storage.database import Database, DatabaseUnavailable
+from app.storage.orders import RecordedOrder
+from app.transfers import Stale, Transfers
+
+log = logging.getLogger(__name__)
+
+TRIES = 5
+"""How often an order that the engine refuses, and that nothing else follows from, is tried."""
+ORDER_SECONDS = 5.0
+"""How long the engine has to answer an order."""
+SWEEP_SECONDS = 1.0
+"""A wake-up that got lost is made up for after so long."""
+
+
+class NotYet(Exception):
+    """Refused; worth another try."""
+
+
+class Dispatch:
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        telephony: Telephony,
+        clock: Clock,
+        transfers: Transfers,
+        calls: Calls,
+        rules: Rules,
+        tries: int = TRIES,
+        order_seconds: float = ORDER_SECONDS,
+        backoff_seconds: float = 0.05,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._telephony = telephony
+        self._clock = clock
+        self._transfers = transfers
+        self._calls = calls
+        self._rules = rules
+        self._tries = tries
+        self._order_seconds = order_seconds
+        self._retrying = AsyncRetrying(
+            retry=retry_if_exception_type((EngineUnavailable, NotYet, DatabaseUnavailable, Stale)),
+            wait=wait_exponential_jitter(initial=backoff_seconds, max=5, jitter=backoff_seconds),
+        )
+        self._busy: set[str] = set()
+
+    async def run(self) -> None:
+        async with self._broker.listen("orders") as wake_up, asyncio.TaskGroup() as workers:
+            while True:
+                for transfer_id in await self._with_waiting():
+                    if transfer_id not in self._busy:
+                        self._busy.add(transfer_id)
+                        workers.create_task(self._work(transfer_id))
+                await wake_up_within(wake_up, SWEEP_SECONDS)
+
+    async def _with_waiting(self) -> Sequence[str]:
+        try:
+            async with self._database.reading() as connection:
+                return await orders.with_waiting(connection)
+        except DatabaseUnavailable:
+            return ()
+
+    async def _work(self, transfer_id: str) -> None:
+        try:
+            await self.carry_out_all(transfer_id)
+        except Exception:
+            log.exception("orders of transfer %s stopped", transfer_id)
+            await asyncio.sleep(SWEEP_SECONDS)
+        finally:
+            self._busy.discard(transfer_id)
+        await self._broker.wake("orders")  # one may have been recorded while we took our leave
+
+    async def carry_out_all(self, transfer_id: str) -> None:
+        retrying = self._retrying.copy()
+        while await retrying(self.carry_out_next, transfer_id):
+            pass
+
+    async def carry_out_next(self, transfer_id: str) -> bool:
+        """False when no order waits. Raises EngineUnavailable, or NotYet when it was refused and is worth a retry."""
+        async with self._database.reading() as connection:
+            waiting = await orders.first_waiting(connection, transfer_id)
+        if waiting is None:
+            return False
+        try:
+            touched = await self._carry_out(waiting)
+        except OrderRefused as refusal:
+            await self._refused(waiting, str(refusal))
+        else:
+            await self._confirmed(waiting, touched)
+        await self._broker.wake(f"orders:{transfer_id}")
+        return True
+
+    async def _carry_out(self, waiting: RecordedOrder) -> Sequence[Call]:
+        try:
+            async with asyncio.timeout(self._order_seconds):
+                return await self._telephony.carry_out(waiting.order, waiting.customer_id)
+        except TimeoutError as error:
+            raise EngineUnavailable("no answer in time") from error
+
+    async def _confirmed(self, waiting: RecordedOrder, touched: Sequence[Call]) -> None:
+        """The Calls already read so when the transfer goes on: both are written in one transaction."""
+        async with self._database.writing() as connection:
+            news = await self._calls.record(connection, touched)
+            changes: Sequence[Change] = ()
+            if await orders.settle(connection, waiting.id, orders.CONFIRMED):
+                changes = await self._go_on(connection, waiting.transfer_id)
+        await self._calls.tell(news)
+        await self._transfers.tell(changes)
+
+    async def _go_on(self, connection: AsyncConnection, transfer_id: str) -> Sequence[Change]:
+        """What a transfer does when its last waiting order has been settled."""
+        if await orders.first_waiting(connection, transfer_id):
+            return ()
+        return await self._advance(connection, transfer_id, Trigger.CONFIRMED, Cause(self._clock(), self._rules))
+
+    async def _refused(self, waiting: RecordedOrder, why: str) -> None:
+        give_up = waiting.tries + 1 >= self._tries
+        changes: Sequence[Change] = ()
+        async with self._database.writing() as connection:
+            t = await transfers.by_id(connection, waiting.transfer_id)
+            assert t is not None
+            follows = follows_from_refusal(t, waiting)
+            if follows:
+                await orders.settle(connection, waiting.id, orders.REFUSED)
+                changes = await self._advance(connection, t.id, follows, self._refusal(waiting))
+            elif give_up:
+                await orders.settle(connection, waiting.id, orders.REFUSED)
+                changes = await self._go_on(connection, t.id)
+            else:
+                await orders.count_try(connection, waiting.id)
+        await self._transfers.tell(changes)
+        if follows or give_up:
+            log.error("ENGINE_ERROR: %s of transfer %s refused: %s", waiting.order.kind, waiting.transfer_id, why)
+        else:
+            raise NotYet
+
+    def _refusal(self, waiting: RecordedOrder) -> Cause:
+        return Cause(
+            self._clock(),
+            self._rules,
+            waiting.order.call_id,
+            CallStatus.HANGUP,
+            CallHangupReason.FAILED,
+        )
+
+    async def _advance(
+        self, connection: AsyncConnection, transfer_id: str, trigger: Trigger, cause: Cause
+    ) -> Sequence[Change]:
+        t = await transfers.by_id(connection, transfer_id)
+        changes = advance(t, trigger, cause) if t else ()
+        await self._transfers.record(connection, changes)
+        return changes
+
+
+def follows_from_refusal(t: Transfer, waiting: RecordedOrder) -> Trigger | None:
+    """The trigger that a refused order is. None: it is tried again, and passed over in the end."""
+    order = waiting.order
+    if t.status is Status.STARTING:
+        return Trigger.REFUSED
+    if waiting.version == t.spoken_version and t.status in (Status.RINGING, Status.CONSULTING, Status.MERGED):
+        return Trigger.SPEAKING_REFUSED
+    if order.kind is OrderKind.JOIN and order.call_id == t.transferee_call_id and t.outcome is None:
+        return Trigger.DESTINATION_LEFT
+    if order.kind is OrderKind.DIAL and order.call_id == t.recall_call_id:
+        return Trigger.RECALL_ENDED
+    if order.kind is OrderKind.DIAL and any(a.call_id == order.call_id for a in t.open_attempts):
+        return leg_ended(t, str(order.call_id))
+    return None

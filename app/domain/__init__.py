@@ -1,0 +1,1 @@
+"""The life of a transfer, in values and pure functions."""

@@ -1,0 +1,109 @@
+"""Where a call comes from or goes to: types, normal forms, and which of them can be dialled."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from uuid import UUID
+
+from app.domain.refusals import Refusal, RefusalCode
+
+
+class AddressType(StrEnum):
+    TEL = "TEL"
+    SIP = "SIP"
+    AGENT = "AGENT"
+    EXTENSION = "EXTENSION"
+    CONFERENCE = "CONFERENCE"
+    LINE = "LINE"
+    EMAIL = "EMAIL"
+    WHATSAPP = "WHATSAPP"
+    WEBCHAT = "WEBCHAT"
+    WEB_SESSION = "WEB_SESSION"
+    AI = "AI"
+    AI_TEAM = "AI_TEAM"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    type: AddressType
+    target: str
+    target_name: str = ""
+    name: str = ""
+    detail: str = ""
+
+    @property
+    def key(self) -> tuple[AddressType, str]:
+        """Two addresses with the same key reach the same party. An extension is routed by its name when it has one."""
+        routed = self.target_name if self.type is AddressType.EXTENSION and self.target_name else self.target
+        return self.type, routed
+
+
+def _tel(target: str) -> str | None:
+    digits = re.sub(r"[ .()\[\]-]", "", target)
+    return digits if re.fullmatch(r"\+[0-9]{7,15}", digits) else None
+
+
+def _sip(target: str) -> str | None:
+    scheme, bare = re.fullmatch(r"((?:sips?:)?)(.*)", target.strip(), re.IGNORECASE | re.DOTALL).groups()  # type: ignore[union-attr]
+    found = re.fullmatch(r"([^\s@<>\x00-\x1f\x7f]+)@([A-Za-z0-9.:\[\]-]+)", bare)
+    return f"{scheme.lower()}{found[1]}@{found[2].lower()}" if found else None
+
+
+def _uuid(target: str) -> str | None:
+    try:
+        return str(UUID(target.strip()))
+    except ValueError:
+        return None
+
+
+def _extension(target: str) -> str | None:
+    bare = target.strip()
+    return _uuid(bare) or (bare if re.fullmatch(r"[0-9A-Za-z_*#.+-]{1,64}", bare) else None)
+
+
+DIALABLE: dict[AddressType, Callable[[str], str | None]] = {
+    AddressType.TEL: _tel,
+    AddressType.SIP: _sip,
+    AddressType.AGENT: _uuid,
+    AddressType.EXTENSION: _extension,
+}
+
+EXPECTED = {
+    AddressType.TEL: "an E.164 number: + and 7 to 15 digits",
+    AddressType.SIP: "user@host",
+    AddressType.AGENT: "the agent's UUID",
+    AddressType.EXTENSION: "the extension's number or UUID",
+}
+
+LONGEST = 255
+
+
+def normalise(address: Address, *field: str) -> Address:
+    """The address in its normal form; raises Refusal when it is malformed or of a type that can't be dialled."""
+    if address.type not in DIALABLE:
+        raise Refusal(
+            RefusalCode.NOT_DIALABLE, f"An address of type {address.type.name} can't be dialled.", *field, "type"
+        )
+    for part in ("target", "target_name", "name", "detail"):
+        _check_text(getattr(address, part), *field, _camel(part))
+    target = DIALABLE[address.type](address.target)
+    if target is None:
+        expected = EXPECTED[address.type]
+        raise Refusal(
+            RefusalCode.INVALID_ADDRESS, f"Not a {address.type.name} address: expected {expected}.", *field, "target"
+        )
+    return replace(address, target=target, target_name=address.target_name.strip())
+
+
+def _check_text(value: str, *field: str) -> None:
+    if len(value) > LONGEST or not value.isprintable():
+        raise Refusal(
+            RefusalCode.INVALID_ADDRESS, f"At most {LONGEST} characters, none of them a control character.", *field
+        )
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)

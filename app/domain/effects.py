@@ -1,0 +1,374 @@
+"""What a step of a transfer's life does: each effect changes the record and gives the orders that follow from it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.domain.calls import CallHangupReason, CallStatus, RingMethod
+from app.domain.orders import Order, OrderKind
+from app.domain.transfer import (
+    Attempt,
+    DialOutcome,
+    HeldParty,
+    Party,
+    Reason,
+    SpeakingTo,
+    Status,
+    Timer,
+    Transfer,
+    derived_id,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How long the engine and the transferer are waited for, in seconds, and how often he is rung back."""
+
+    start_timeout: float = 10
+    recall_pause: float = 10
+    recall_attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What came with a trigger: when, and of which call it speaks."""
+
+    at: datetime
+    rules: Rules = Rules()
+    call_id: str | None = None
+    call_status: CallStatus | None = None
+    hangup_reason: CallHangupReason | None = None
+    held: HeldParty | None = None
+    subject: str | None = None
+    """Of the token whose command it is."""
+    edits: Mapping[str, Any] = field(default_factory=dict)
+    """The new note and metadata, of an update."""
+
+
+Orders = tuple[Order, ...]
+NO_ORDERS: Orders = ()
+Effect = Callable[[Transfer, Cause], tuple[Transfer, Orders]]
+
+FAILURES = {
+    CallHangupReason.BUSY: DialOutcome.BUSY,
+    CallHangupReason.DECLINED: DialOutcome.DECLINED,
+    CallHangupReason.FAILED: DialOutcome.UNREACHABLE,
+    CallHangupReason.DIALOUT: DialOutcome.UNREACHABLE,
+    CallHangupReason.UNKNOWN: DialOutcome.UNREACHABLE,
+}
+"""How an ended leg reads as a dial's outcome; whatever else ended it, nobody answered."""
+
+REASONS = {
+    DialOutcome.BUSY: Reason.BUSY,
+    DialOutcome.DECLINED: Reason.DECLINED,
+    DialOutcome.NO_ANSWER: Reason.NO_ANSWER,
+    DialOutcome.UNREACHABLE: Reason.UNREACHABLE,
+    DialOutcome.TIMEOUT: Reason.TIMEOUT,
+}
+"""Why no destination was reached; of a ring-all's mixed failures the first that any leg had."""
+
+
+def legs_reason(t: Transfer) -> Reason:
+    if t.ring_method is RingMethod.LINEAR:
+        return REASONS.get(t.attempts[-1].outcome, Reason.NO_ANSWER)
+    had = {attempt.outcome for attempt in t.attempts}
+    return next((reason for outcome, reason in REASONS.items() if outcome in had), Reason.NO_ANSWER)
+
+
+# --- the bridge
+
+
+def keep_alive(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, (Order(OrderKind.KEEP_ALIVE, confbridge_id=t.confbridge_id),)
+
+
+def clear_keep_alive(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, (Order(OrderKind.CLEAR_KEEP_ALIVE, confbridge_id=t.confbridge_id),)
+
+
+# --- the held parties
+
+
+def hold_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, _each(OrderKind.HOLD, t.held_call_ids)
+
+
+def restore_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, tuple(_restored(party) for party in t.held)
+
+
+def ringback_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, _each(OrderKind.RINGBACK, t.held_call_ids)
+
+
+def release_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """A party left alone is hung up; several stay together."""
+    if len(t.held) == 1:
+        return t, _each(OrderKind.HANG_UP, t.held_call_ids)
+    return restore_held(t, cause)
+
+
+def forget_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return replace(t, held=tuple(party for party in t.held if party.call_id != cause.call_id)), ()
+
+
+def take_in(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """A call that joined the bridge becomes a held party."""
+    assert cause.held is not None
+    return replace(t, held=(*t.held, cause.held)), ()
+
+
+def hold_newcomer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    together = t.speaking_to in (SpeakingTo.HELD, SpeakingTo.ALL)
+    return t, () if together else _each(OrderKind.HOLD, _newcomer(cause))
+
+
+def open_newcomer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, _each(OrderKind.OPEN, _newcomer(cause))
+
+
+def ringback_newcomer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, _each(OrderKind.RINGBACK, _newcomer(cause))
+
+
+# --- the transferer
+
+
+def transferer_out(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return replace(t, speaking_to=SpeakingTo.NONE), (Order(OrderKind.HANG_UP, call_id=t.transferer_call_id),)
+
+
+def back_with_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return replace(t, speaking_to=SpeakingTo.HELD), ()
+
+
+def with_destination(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return replace(t, speaking_to=SpeakingTo.DESTINATION), ()
+
+
+def with_nobody(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return replace(t, speaking_to=SpeakingTo.NONE), ()
+
+
+def recall(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    number = t.recall_attempts + 1
+    leg = derived_id(t.id, "recall", number)
+    order = Order(OrderKind.DIAL, call_id=leg, source=t.transferee_addresses[0], destination=t.transferer_address)
+    rung = replace(t, recall_attempts=number, recall_call_id=leg)
+    return _run(rung, Timer.RECALL, cause.at, t.ring_timeout), (order,)
+
+
+def end_recall(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    legs = (t.recall_call_id,) if t.recall_call_id else ()
+    return replace(t, recall_call_id=None), _each(OrderKind.HANG_UP, legs)
+
+
+def join_transferer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    joined = replace(t, speaking_to=SpeakingTo.HELD)
+    return joined, (Order(OrderKind.JOIN, call_id=t.recall_call_id, confbridge_id=t.confbridge_id),)
+
+
+# --- the destination
+
+
+def dial(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """All destinations at once, or the next of a linear hunt."""
+    count = 1 if t.ring_method is RingMethod.LINEAR else len(t.undialled)
+    for address in t.undialled[:count]:
+        leg = derived_id(t.id, "leg", len(t.attempts))
+        t = replace(t, attempts=(*t.attempts, Attempt(address, leg, cause.at)))
+    return t, tuple(_dial(t, attempt) for attempt in t.attempts[-count:])
+
+
+def hunt(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """A linear hunt goes on to its next destination when the present one has ended; each rings for its own time."""
+    if t.ring_method is not RingMethod.LINEAR or t.open_attempts or not t.undialled:
+        return t, ()
+    dialled, orders = dial(t, cause)
+    return ring_timer(replace(dialled, timer=None), cause)[0], orders
+
+
+def record_leg(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    if cause.call_id not in _ids(t.attempts):
+        return t, ()
+    if cause.call_status is CallStatus.RINGING:
+        return _settle(replace(t, tm_ringing=t.tm_ringing or cause.at), (cause.call_id,), DialOutcome.RINGING, None), ()
+    if cause.call_status is CallStatus.HANGUP:
+        outcome = FAILURES.get(cause.hangup_reason or CallHangupReason.UNKNOWN, DialOutcome.NO_ANSWER)
+        return _settle(t, (cause.call_id,), outcome, cause.at, cause.hangup_reason), ()
+    return t, ()
+
+
+def end_legs(outcome: DialOutcome = DialOutcome.CANCELLED) -> Effect:
+    """End every destination leg, alerting or answered, and settle the open attempts in the same change."""
+
+    def end(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+        legs = [a.call_id for a in t.attempts if a.is_open or a.call_id == t.transferee_call_id]
+        return _settle(t, _ids(t.open_attempts), outcome, cause.at), _each(OrderKind.HANG_UP, legs)
+
+    return end
+
+
+def accept(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """The first answer wins; the other legs end."""
+    answered = _settle(t, (cause.call_id,), DialOutcome.ANSWERED, cause.at)
+    others = _ids(answered.open_attempts)
+    accepted = replace(
+        _settle(answered, others, DialOutcome.ANSWERED_ELSEWHERE, cause.at),
+        transferee_call_id=cause.call_id,
+        tm_ringing=t.tm_ringing or cause.at,
+        tm_answer=cause.at,
+    )
+    return accepted, _each(OrderKind.HANG_UP, others)
+
+
+def consult(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """The destination joins: private with the transferer, or on hold while he speaks with the held party."""
+    hold = _each(OrderKind.HOLD, _destination(t)) if t.speaking_to is SpeakingTo.HELD else ()
+    side = SpeakingTo.HELD if hold else SpeakingTo.DESTINATION
+    joined, join = join_destination(replace(t, speaking_to=side), cause)
+    return joined, (*hold, *join)
+
+
+def join_destination(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, (Order(OrderKind.JOIN, call_id=t.transferee_call_id, confbridge_id=t.confbridge_id),)
+
+
+def restore_destination(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return t, _each(OrderKind.RESTORE, _destination(t))
+
+
+# --- whom the transferer speaks with
+
+
+def speak(side: SpeakingTo) -> Effect:
+    """Hold the one before letting the other in."""
+
+    def arrange(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+        turned = replace(t, speaking_to=side, spoke_to=t.speaking_to, spoken_version=t.version + 1)
+        return turned, _arranged(turned)
+
+    return arrange
+
+
+def speak_as_before(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    turned = replace(t, speaking_to=t.spoke_to)
+    return turned, _arranged(turned)
+
+
+def _arranged(t: Transfer) -> Orders:
+    held, destination = t.held_call_ids, _destination(t)
+    if t.speaking_to is SpeakingTo.ALL:
+        return _each(OrderKind.OPEN, (*held, *destination))
+    if t.speaking_to is SpeakingTo.HELD:
+        return (*_each(OrderKind.HOLD, destination), *(_restored(party) for party in t.held))
+    return (*_each(OrderKind.HOLD, held), *_each(OrderKind.RESTORE, destination))
+
+
+# --- timers
+
+
+def start_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return _run(t, Timer.START, cause.at, cause.rules.start_timeout), ()
+
+
+def ring_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """A ring timer that already runs goes on."""
+    return t if t.timer is Timer.RING else _run(t, Timer.RING, cause.at, t.ring_timeout), ()
+
+
+def consult_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    if t.consult_timeout is None:
+        return no_timer(t, cause)
+    return _run(t, Timer.CONSULT, cause.at, t.consult_timeout), ()
+
+
+def pause_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return _run(t, Timer.RECALL_PAUSE, cause.at, cause.rules.recall_pause), ()
+
+
+def no_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return replace(t, timer=None, tm_deadline=None), ()
+
+
+# --- the record alone
+
+
+def keep(reason: Reason | Callable[[Transfer], Reason], by: Party) -> Effect:
+    """Why the destination was not reached, and by whom: a recalled transfer ends with it."""
+
+    def remember(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+        return replace(t, outcome_reason=reason(t) if callable(reason) else reason, ended_by=by), ()
+
+    return remember
+
+
+def conclude(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """The promise: the engine has confirmed every order that puts things right."""
+    assert t.outcome is not None
+    return replace(t, status=Status(t.outcome), tm_end=cause.at), ()
+
+
+def edit(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return replace(t, **cause.edits), ()
+
+
+def delete(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    return replace(t, tm_delete=cause.at), ()
+
+
+def _run(t: Transfer, timer: Timer, at: datetime, seconds: float) -> Transfer:
+    return replace(t, timer=timer, tm_deadline=at + timedelta(seconds=seconds))
+
+
+def _each(kind: OrderKind, call_ids: Iterable[str]) -> Orders:
+    return tuple(Order(kind, call_id=call_id) for call_id in call_ids)
+
+
+def _restored(party: HeldParty) -> Order:
+    return Order(
+        OrderKind.RESTORE,
+        call_id=party.call_id,
+        is_on_hold=party.is_on_hold,
+        mute_direction=party.mute_direction,
+    )
+
+
+def _dial(t: Transfer, attempt: Attempt) -> Order:
+    return Order(
+        OrderKind.DIAL,
+        call_id=attempt.call_id,
+        groupcall_id=t.groupcall_id,
+        source=t.transferer_address,
+        destination=attempt.address,
+    )
+
+
+def _destination(t: Transfer) -> tuple[str, ...]:
+    return (t.transferee_call_id,) if t.transferee_call_id else ()
+
+
+def _newcomer(cause: Cause) -> tuple[str, ...]:
+    return (cause.held.call_id,) if cause.held else ()
+
+
+def _ids(attempts: Iterable[Attempt]) -> tuple[str, ...]:
+    return tuple(attempt.call_id for attempt in attempts)
+
+
+def _settle(
+    t: Transfer,
+    call_ids: Iterable[str | None],
+    outcome: DialOutcome,
+    at: datetime | None,
+    reason: CallHangupReason | None = None,
+) -> Transfer:
+    chosen = set(call_ids)
+    return replace(
+        t,
+        attempts=tuple(
+            replace(a, outcome=outcome, tm_end=at, hangup_reason=reason) if a.call_id in chosen and a.is_open else a
+            for a in t.attempts
+        ),
+    )

@@ -1,0 +1,131 @@
+"""What the engine says now, held against the record of a transfer: the triggers that follow from the difference.
+
+Reports may come twice, late or in any order, and some are missed while the server is down. So a report is not taken as
+a trigger: it updates what is known of its call, and the triggers are read off what is known. Reports, repeats of them
+and recovery after a restart thus take the same way.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.calls import Call, CallHangupBy, CallStatus, Conference, RingMethod
+from app.domain.effects import Cause, Rules
+from app.domain.steps import Trigger
+from app.domain.transfer import DialOutcome, HeldParty, Timer, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    trigger: Trigger
+    tm: datetime
+    call: Call | None = None
+
+    def cause(self, at: datetime, rules: Rules) -> Cause:
+        call = self.call
+        if call is None:
+            return Cause(at, rules)
+        held = HeldParty(call.id, call.is_on_hold, call.mute_direction)
+        return Cause(at, rules, call.id, call.status, call.hangup_reason, held)
+
+
+def sightings(t: Transfer, calls: Mapping[str, Call], bridge: Conference | None) -> list[Sighting]:
+    """In the order in which it happened. `calls`: the transfer's own, and every call in its bridge."""
+    seen = [*_transferer(t, calls), *_held(t, calls), *_legs(t, calls), *_recall(t, calls), *_joined(t, calls)]
+    if bridge is not None and not bridge.is_up:
+        gone = bridge.tm_end or bridge.tm_update
+        seen = [one for one in seen if not _swept_out(one)]
+        seen.append(Sighting(Trigger.BRIDGE_GONE, gone))
+    return sorted(seen, key=lambda one: one.tm)
+
+
+def _swept_out(one: Sighting) -> bool:
+    """A party hung up by the engine went with the bridge; one that hung up itself left before."""
+    return one.call is not None and one.call.hangup_by is CallHangupBy.LOCAL
+
+
+def _transferer(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
+    call = calls.get(t.transferer_call_id)
+    if call and _has_left(t, call):
+        yield Sighting(Trigger.TRANSFERER_LEFT, _left_at(call), call)
+
+
+def _held(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
+    gone = [call for id_ in t.held_call_ids if (call := calls.get(id_)) and _has_left(t, call)]
+    gone.sort(key=_left_at)
+    for number, call in enumerate(gone, start=1):
+        last = number == len(t.held)
+        yield Sighting(Trigger.LAST_HELD_LEFT if last else Trigger.HELD_LEFT, _left_at(call), call)
+
+
+def _legs(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
+    for attempt in t.attempts:
+        call = calls.get(attempt.call_id)
+        if call is None:
+            continue
+        if attempt.call_id == t.transferee_call_id:
+            if not call.is_up or (call.confbridge_id or t.confbridge_id) != t.confbridge_id:
+                yield Sighting(Trigger.DESTINATION_LEFT, _left_at(call), call)
+        elif attempt.is_open:
+            yield from _ringing_leg(t, call)
+
+
+def _ringing_leg(t: Transfer, call: Call) -> Iterator[Sighting]:
+    if not call.is_up:
+        yield Sighting(leg_ended(t, call.id), _left_at(call), call)
+    elif call.status is CallStatus.PROGRESSING:
+        yield Sighting(Trigger.ANSWERED, call.tm_progressing or call.tm_update, call)
+    elif call.status is CallStatus.RINGING and not _rang(t, call):
+        yield Sighting(Trigger.LEG_RANG, call.tm_ringing or call.tm_update, call)
+
+
+def leg_ended(t: Transfer, call_id: str) -> Trigger:
+    """Whether others are left: ringing, or still to be dialled."""
+    others = [attempt for attempt in t.open_attempts if attempt.call_id != call_id]
+    to_dial = t.undialled if t.ring_method is RingMethod.LINEAR else ()
+    return Trigger.LEG_ENDED if others or to_dial else Trigger.LEGS_ENDED
+
+
+def _rang(t: Transfer, call: Call) -> bool:
+    return any(a.call_id == call.id and a.outcome is DialOutcome.RINGING for a in t.attempts)
+
+
+def _recall(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
+    call = calls.get(t.recall_call_id or "")
+    if call and not call.is_up:
+        yield Sighting(Trigger.RECALL_ENDED, _left_at(call), call)
+    elif call and call.status is CallStatus.PROGRESSING:
+        yield Sighting(Trigger.RECALL_ANSWERED, call.tm_progressing or call.tm_update, call)
+
+
+def _joined(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
+    parties = {t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts), *t.recall_call_ids}
+    for call in calls.values():
+        if call.id not in parties and call.is_up and call.confbridge_id == t.confbridge_id:
+            yield Sighting(Trigger.JOINED, call.tm_update, call)
+
+
+def _has_left(t: Transfer, call: Call) -> bool:
+    return not call.is_up or call.confbridge_id != t.confbridge_id
+
+
+def _left_at(call: Call) -> datetime:
+    return call.tm_hangup or call.tm_update
+
+
+TIMEOUTS = {
+    Timer.START: Trigger.START_TIMEOUT,
+    Timer.RING: Trigger.RING_TIMEOUT,
+    Timer.CONSULT: Trigger.CONSULT_TIMEOUT,
+    Timer.RECALL: Trigger.RECALL_TIMEOUT,
+    Timer.RECALL_PAUSE: Trigger.RECALL_PAUSE_OVER,
+}
+
+
+def timed_out(t: Transfer, now: datetime) -> Trigger | None:
+    """The trigger of the timer that is due, if one is. In a linear hunt each destination has its own ringing time."""
+    if t.timer is None or t.tm_deadline is None or t.tm_deadline > now:
+        return None
+    if t.timer is Timer.RING and t.ring_method is RingMethod.LINEAR and t.undialled:
+        return Trigger.LEG_TIMEOUT
+    return TIMEOUTS[t.timer]

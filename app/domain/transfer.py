@@ -1,0 +1,209 @@
+"""The record of a transfer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+from app.domain.addresses import Address
+from app.domain.calls import CallHangupReason, MuteDirection, RingMethod
+
+NOT_DELETED = datetime(9999, 1, 1, tzinfo=UTC)
+"""What tm_delete reads while the record is not deleted: the source document's contract, on this field alone."""
+
+
+class Type(StrEnum):
+    ATTENDED = "ATTENDED"
+    BLIND = "BLIND"
+
+
+class Status(StrEnum):
+    STARTING = "STARTING"
+    RINGING = "RINGING"
+    CONSULTING = "CONSULTING"
+    MERGED = "MERGED"
+    TRANSFERRING = "TRANSFERRING"
+    RECALLING = "RECALLING"
+    ENDING = "ENDING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+    ABANDONED = "ABANDONED"
+
+
+class Outcome(StrEnum):
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+    ABANDONED = "ABANDONED"
+
+
+TERMINAL = frozenset(Status(outcome) for outcome in Outcome)
+LIVE = tuple(status for status in Status if status not in TERMINAL)
+
+
+class Reason(StrEnum):
+    BUSY = "BUSY"
+    NO_ANSWER = "NO_ANSWER"
+    DECLINED = "DECLINED"
+    UNREACHABLE = "UNREACHABLE"
+    TIMEOUT = "TIMEOUT"
+    CONSULT_TIMEOUT = "CONSULT_TIMEOUT"
+    DESTINATION_HANGUP = "DESTINATION_HANGUP"
+    HELD_HANGUP = "HELD_HANGUP"
+    COMMAND = "COMMAND"
+    BRIDGE_LOST = "BRIDGE_LOST"
+    ENGINE_ERROR = "ENGINE_ERROR"
+
+
+class Disposition(StrEnum):
+    RETURNED = "RETURNED"
+    RECALLED = "RECALLED"
+    RELEASED = "RELEASED"
+
+
+class Party(StrEnum):
+    TRANSFERER = "TRANSFERER"
+    HELD = "HELD"
+    DESTINATION = "DESTINATION"
+    CLIENT = "CLIENT"
+    SYSTEM = "SYSTEM"
+
+
+class SpeakingTo(StrEnum):
+    DESTINATION = "DESTINATION"
+    HELD = "HELD"
+    ALL = "ALL"
+    NONE = "NONE"
+
+
+class FailurePolicy(StrEnum):
+    RETURN_TO_TRANSFERER = "RETURN_TO_TRANSFERER"
+    RELEASE = "RELEASE"
+
+
+class Timer(StrEnum):
+    """Which of a transfer's timers runs. At most one does; its deadline is stored."""
+
+    START = "START"
+    RING = "RING"
+    CONSULT = "CONSULT"
+    RECALL = "RECALL"
+    RECALL_PAUSE = "RECALL_PAUSE"
+
+
+class DialOutcome(StrEnum):
+    PENDING = "PENDING"
+    RINGING = "RINGING"
+    ANSWERED = "ANSWERED"
+    BUSY = "BUSY"
+    NO_ANSWER = "NO_ANSWER"
+    DECLINED = "DECLINED"
+    UNREACHABLE = "UNREACHABLE"
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+    ANSWERED_ELSEWHERE = "ANSWERED_ELSEWHERE"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The dialling of one destination. It exists from its dial order on; `tm_end` is when it was settled."""
+
+    address: Address
+    call_id: str
+    tm_start: datetime
+    outcome: DialOutcome = DialOutcome.PENDING
+    hangup_reason: CallHangupReason | None = None
+    tm_end: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome in (DialOutcome.PENDING, DialOutcome.RINGING)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldParty:
+    """A party that is moved, with the hold and mute that it had set for itself."""
+
+    call_id: str
+    is_on_hold: bool = False
+    mute_direction: MuteDirection = MuteDirection.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    id: str
+    customer_id: str
+    type: Type
+    transferer_call_id: str
+    transferer_address: Address
+    """Where the transferer is rung back."""
+    transferee_addresses: tuple[Address, ...]
+    groupcall_id: str
+    confbridge_id: str
+    held: tuple[HeldParty, ...]
+    tm_create: datetime
+    tm_update: datetime
+    transferee_call_id: str | None = None
+    tm_delete: datetime = NOT_DELETED
+    status: Status = Status.STARTING
+    outcome: Outcome | None = None
+    outcome_reason: Reason | None = None
+    """Fixed from ENDING on; in RECALLING it already tells why the destination was not reached."""
+    disposition: Disposition | None = None
+    ended_by: Party | None = None
+    speaking_to: SpeakingTo = SpeakingTo.NONE
+    spoke_to: SpeakingTo = SpeakingTo.NONE
+    """Whom before the last swap or merge: where a refused one goes back to."""
+    spoken_version: int = 0
+    """The version that made the last swap or merge."""
+    ring_method: RingMethod = RingMethod.RING_ALL
+    ring_timeout: int = 30
+    consult_timeout: int | None = None
+    on_failure: FailurePolicy = FailurePolicy.RETURN_TO_TRANSFERER
+    recall_attempts: int = 0
+    recall_call_id: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    previous_transfer_id: str | None = None
+    note: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    started_by: str | None = None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    """Of the normalised input of the start: tells a repeated start from another one with the same key."""
+    version: int = 1
+    tm_ringing: datetime | None = None
+    tm_answer: datetime | None = None
+    tm_end: datetime | None = None
+    timer: Timer | None = None
+    tm_deadline: datetime | None = None
+
+    @property
+    def is_live(self) -> bool:
+        return self.status not in TERMINAL
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.tm_delete != NOT_DELETED
+
+    @property
+    def held_call_ids(self) -> tuple[str, ...]:
+        return tuple(party.call_id for party in self.held)
+
+    @property
+    def undialled(self) -> tuple[Address, ...]:
+        return self.transferee_addresses[len(self.attempts) :]
+
+    @property
+    def open_attempts(self) -> tuple[Attempt, ...]:
+        return tuple(attempt for attempt in self.attempts if attempt.is_open)
+
+    @property
+    def recall_call_ids(self) -> tuple[str, ...]:
+        return tuple(derived_id(self.id, "recall", n) for n in range(1, self.recall_attempts + 1))
+
+
+def derived_id(transfer_id: str, what: str, number: int = 0) -> str:
+    """The ids of what a transfer brings about follow from its own, so that a repeated order makes nothing twice."""
+    return str(uuid5(UUID(transfer_id), f"{what} {number}"))

@@ -1,0 +1,178 @@
+"""The composition root: settings, adapters, use cases, the ASGI application. Nothing else builds things."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from app.api.context import Context, Services
+from app.api.guard import guard_extension
+from app.api.limits import Budget, Limits
+from app.api.schema import build_schema
+from app.brokers.memory import MemoryBroker
+from app.calls import Calls
+from app.demo import Demo
+from app.dispatch import Dispatch
+from app.domain.effects import Rules
+from app.domain.viewer import Viewer
+from app.ports import Broker, Clock
+from app.recovery import Recovery
+from app.server.auth import Keys, KeySet, PublicKey, Secret, Tokens
+from app.server.endpoint import GraphQLEndpoint
+from app.server.graphiql import graphiql
+from app.server.health import health
+from app.server.limits import TransportLimits
+from app.settings import Settings, kept_secret, make_folder
+from app.storage.database import Database
+from app.telephony.simulator import Mischief, Simulator
+from app.transfers import Transfers
+
+log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    return str(uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything that one server process is made of, below its API."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    broker: Broker
+    simulator: Simulator
+    calls: Calls
+    transfers: Transfers
+    recovery: Recovery
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """The tables are up to date, and the engine is followed for as long as it lasts."""
+        make_folder(self.settings.url)
+        await self.database.upgrade()
+        tasks = [asyncio.create_task(work()) for work in (self.simulator.run, self.recovery.run)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            await self.database.close()
+
+    async def is_ready(self) -> bool:
+        return self.recovery.caught_up.is_set() and self.simulator.is_up() and await self.database.is_ready()
+
+
+def build_house(settings: Settings, clock: Clock = utc_now) -> House:
+    database, broker = Database(settings.url), MemoryBroker()
+    rules = Rules(settings.start_timeout, settings.recall_pause, settings.recall_attempts)
+    simulator = Simulator(database, clock, _mischief(settings), settings.simulator_pace)
+    calls = Calls(database, broker, clock)
+    transfers = Transfers(database, broker, clock, new_id, simulator.is_up, rules)
+    dispatch = Dispatch(
+        database, broker, simulator, clock, transfers, calls, rules, settings.order_tries, settings.order_seconds
+    )
+    recovery = Recovery(database, broker, simulator, clock, transfers, calls, dispatch)
+    return House(settings, clock, database, broker, simulator, calls, transfers, recovery)
+
+
+def _mischief(settings: Settings) -> Mischief:
+    return Mischief(
+        settings.simulator_seed,
+        settings.simulator_delay,
+        settings.simulator_duplicates,
+        settings.simulator_refusals,
+        settings.simulator_outages,
+    )
+
+
+def build_tokens(settings: Settings) -> Tokens:
+    return Tokens(_keys(settings), settings.auth_issuer, settings.auth_audience)
+
+
+def _keys(settings: Settings) -> Keys:
+    if settings.auth_jwks_url:
+        return KeySet(settings.auth_jwks_url)
+    if settings.auth_public_key:
+        return PublicKey(settings.auth_public_key)
+    if settings.auth_secret:
+        return Secret(settings.auth_secret.get_secret_value())
+    return Secret(kept_secret(settings.url))
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    app: Starlette
+    house: House
+    endpoint: GraphQLEndpoint
+    demo: Demo | None
+
+
+def build_server(settings: Settings, is_demo: bool = False) -> Server:
+    house, tokens = build_house(settings), build_tokens(settings)
+    is_open = is_demo or settings.is_loopback
+    services = Services(house.database, house.transfers, house.simulator, house.broker, house.clock)
+    endpoint = GraphQLEndpoint(
+        build_schema(
+            extensions=[guard_extension(*_limits())],
+            introspection=is_open if settings.introspection is None else settings.introspection,
+        ),
+        tokens.viewer,
+        _context_maker(services),
+        TransportLimits(allowed_origins=settings.allowed_origins),
+        house.clock,
+    )
+    demo = Demo(house.simulator, house.calls, tokens) if is_demo else None
+    pages = is_open if settings.graphiql is None else settings.graphiql
+    routes = [
+        Route("/graphql", endpoint),
+        WebSocketRoute("/graphql", endpoint),
+        *health(house.is_ready),
+        *(_pages(demo.session if demo else None) if pages else ()),
+    ]
+    return Server(Starlette(routes=routes, lifespan=_lifespan(house, demo)), house, endpoint, demo)
+
+
+def _limits() -> tuple[Limits, Budget]:
+    limits = Limits()
+    return limits, Budget(limits.capacity, limits.restore_rate)
+
+
+def _context_maker(services: Services) -> Callable[[Viewer, str], Context]:
+    return lambda viewer, request_id: Context(viewer, request_id, services)
+
+
+def _pages(session: Callable[[], Awaitable[dict[str, object]]] | None) -> list[Route | Mount]:
+    return [Route("/", _to_graphiql), graphiql(session)]
+
+
+async def _to_graphiql(request: Request) -> Response:
+    return RedirectResponse("/graphiql/")
+
+
+def _lifespan(house: House, demo: Demo | None) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with house.open():
+            if demo:
+                await house.recovery.caught_up.wait()
+                await demo.prepare()
+            yield
+
+    return lifespan

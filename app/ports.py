@@ -1,0 +1,116 @@
+"""The two things that can't run inside a test, as the rest of the house sees them: telephony and wake-ups."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from app.domain.addresses import Address
+from app.domain.calls import Call, Conference, MuteDirection
+from app.domain.orders import Order
+
+Clock = Callable[[], datetime]
+"""The time now, in UTC."""
+
+
+class OrderRefused(Exception):
+    """The engine will not do it; to ask again would not help at once."""
+
+
+class EngineUnavailable(Exception):
+    """The engine did not answer; whether it has done it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """Reports may have been missed: ask for a snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRestarted:
+    """The engine has lost what it knew: every call and bridge of before is gone."""
+
+
+Report = Call | Conference | Reconnected | EngineRestarted
+"""What a call or a bridge is like now, by its `revision`; or word of the engine itself."""
+
+
+class Telephony(Protocol):
+    """A telephone exchange: orders out, reports in. Translation, no decisions."""
+
+    async def carry_out(self, order: Order, customer_id: str) -> Sequence[Call]:
+        """Do it, and return the calls that it touched as they are now.
+
+        What is already so, or is about a party, leg or bridge that is gone, is done. Raises OrderRefused or
+        EngineUnavailable. The leg of a dial gets the id that the order names before its first report can come.
+        """
+
+    def reports(self) -> AsyncIterator[Report]:
+        """Endless. A report has been heard when the next one is asked for. Reconnects, then yields Reconnected."""
+
+    async def snapshot(self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()) -> Sequence[Report]:
+        """What the engine says now of the calls and bridges that are up, and of these, also where they have ended.
+
+        Of an id that is not among them the engine knows nothing any more. Raises EngineUnavailable.
+        """
+
+    def is_up(self) -> bool:
+        """False while the engine is known to be down."""
+
+
+class Rejection(StrEnum):
+    BUSY = "BUSY"
+    DECLINED = "DECLINED"
+    NO_ANSWER = "NO_ANSWER"
+    UNREACHABLE = "UNREACHABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedCall:
+    caller_call_id: str
+    agent_call_id: str
+    conference_id: str
+
+
+class Simulation(Protocol):
+    """Stands in for the outside world. Each returns when the reports of its effect have been heard.
+
+    The ids are of the simulator's calls; an unknown one, or one of another customer, raises LookupError; what a call's
+    present state does not allow (to answer what does not ring) raises ValueError.
+    """
+
+    async def call(
+        self, customer_id: str, caller: Address, agent: Address, parties: Sequence[Address] = ()
+    ) -> SimulatedCall: ...
+
+    async def answer(self, customer_id: str, call_id: str) -> None: ...
+
+    async def reject(self, customer_id: str, call_id: str, reason: Rejection) -> None: ...
+
+    async def hang_up(self, customer_id: str, call_id: str) -> None: ...
+
+    async def hold(
+        self, customer_id: str, call_id: str, *, is_on_hold: bool, mute_direction: MuteDirection
+    ) -> None: ...
+
+
+class Broker(Protocol):
+    """Wakes those who wait on a topic. It carries no data: the log and the tables are the truth."""
+
+    async def wake(self, *topics: str) -> None: ...
+
+    def listen(self, *topics: str) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        """While in it, wake-ups are noted; awaiting the callable returns at the next one since the last await.
+
+        Several wake-ups may come as one.
+        """
+
+
+async def wake_up_within(wake_up: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """At the next wake-up, or after so long: a lost one delays, and does no more."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await wake_up()

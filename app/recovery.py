@@ -1,0 +1,139 @@
+"""Keeps every live transfer in step with the engine and the clock: at the start, after a lost engine, all along."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+from app.calls import Calls
+from app.dispatch import Dispatch
+from app.domain.calls import Call, Conference
+from app.ports import (
+    Broker,
+    Clock,
+    EngineRestarted,
+    EngineUnavailable,
+    Reconnected,
+    Report,
+    Telephony,
+    wake_up_within,
+)
+from app.storage import transfers as stored
+from app.storage.database import Database, DatabaseUnavailable
+from app.transfers import Transfers
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 1.0
+
+
+class Recovery:
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        telephony: Telephony,
+        clock: Clock,
+        transfers: Transfers,
+        calls: Calls,
+        dispatch: Dispatch,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._telephony = telephony
+        self._clock = clock
+        self._transfers = transfers
+        self._calls = calls
+        self._dispatch = dispatch
+        self._retrying = AsyncRetrying(
+            retry=retry_if_exception_type((EngineUnavailable, DatabaseUnavailable)),
+            wait=wait_exponential_jitter(initial=0.05, max=2, jitter=0.05),
+        )
+        self.caught_up = asyncio.Event()
+        """Set once every transfer that was live at the start has been held against what the engine says now."""
+
+    async def run(self) -> None:
+        """For as long as the server runs. What the engine says counts before what the clock says."""
+        await self._retrying.copy()(self.catch_up)
+        self.caught_up.set()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._keep_time())
+            tasks.create_task(self._dispatch.run())
+
+    async def catch_up(self) -> None:
+        """Ask the engine what it says now, and take the steps that follow for every live transfer."""
+        calls, bridges = await self._calls.live()
+        reports = await self._telephony.snapshot([call.id for call in calls], [bridge.id for bridge in bridges])
+        told = [one for one in reports if isinstance(one, Call | Conference)]
+        await self._calls.hear(*told)
+        await self._calls.miss([*calls, *bridges], {one.id for one in told})
+        async with self._database.reading() as connection:
+            live = await stored.live_ids(connection)
+        for transfer_id in live:
+            await self._transfers.look(transfer_id)
+
+    # --- the engine's reports
+
+    async def _follow(self) -> None:
+        async for report in self._telephony.reports():
+            await self._careful(self.hear, report)
+
+    async def hear(self, report: Report) -> None:
+        match report:
+            case Call():
+                await self._calls.hear(report)
+                await self._look_at_call(report)
+            case Conference():
+                await self._hear_bridge(report)
+            case Reconnected() | EngineRestarted():
+                await self.catch_up()
+
+    async def _look_at_call(self, call: Call) -> None:
+        async with self._database.reading() as connection:
+            concerned = await stored.live_ids_of_call(connection, call.id, call.confbridge_id)
+        for transfer_id in concerned:
+            await self._transfers.look(transfer_id)
+
+    async def _hear_bridge(self, bridge: Conference) -> None:
+        async with self._database.reading() as connection:
+            concerned = [t for t in [await stored.live_of_bridge(connection, bridge.id)] if t]
+        if not bridge.is_up:
+            for t in concerned:  # whoever left before the bridge went counts: ask before we judge
+                parties = (t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts))
+                reports = await self._telephony.snapshot(parties)
+                await self._calls.hear(*(one for one in reports if isinstance(one, Call)))
+        await self._calls.hear(bridge)
+        for t in concerned:
+            await self._transfers.look(t.id)
+
+    # --- the clock
+
+    async def _keep_time(self) -> None:
+        async with self._broker.listen("timers") as wake_up:
+            while True:
+                await self._careful(self.expire_due)
+                await wake_up_within(wake_up, await self._until_next())
+
+    async def expire_due(self) -> None:
+        async with self._database.reading() as connection:
+            due = await stored.due(connection, self._clock())
+        for transfer_id in due:
+            await self._transfers.expire(transfer_id)
+
+    async def _until_next(self) -> float:
+        try:
+            async with self._database.reading() as connection:
+                deadline = await stored.next_deadline(connection)
+        except DatabaseUnavailable:
+            return SWEEP_SECONDS
+        seconds = (deadline - self._clock()).total_seconds() if deadline else SWEEP_SECONDS
+        return min(max(seconds, 0.001), SWEEP_SECONDS)
+
+    async def _careful(self, work: Callable[..., Awaitable[None]], *about: Report) -> None:
+        """Wait for a database or an engine that is away; a fault in one report must not stop the others."""
+        try:
+            await self._retrying.copy()(work, *about)
+        except Exception:
+            log.exception("out of step")

@@ -1,0 +1,1 @@
+"""The ASGI side: GraphQL over HTTP, WebSocket and SSE, sign-in, GraphiQL, health."""

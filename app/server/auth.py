@@ -1,0 +1,206 @@
+"""Who asks: viewers read from signed tokens (JWT), and tokens minted for them."""
+
+import asyncio
+import base64
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from time import monotonic
+from typing import Any, Protocol
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from app.domain.viewer import Permission, Viewer
+from app.server.errors import Unauthenticated, Unavailable
+
+logger = logging.getLogger(__name__)
+
+INVALID = "The token is not valid"
+UNVERIFIABLE = "Tokens can't be verified at the moment"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Keys(Protocol):
+    """Where the key that verifies a token comes from."""
+
+    algorithms: tuple[str, ...]
+
+    async def key(self, token: str) -> jwt.PyJWK:
+        """The same object as long as the key stands: what was verified with it is remembered."""
+
+
+class Secret:
+    """One secret shared with whoever issues the tokens, at least 32 bytes long."""
+
+    algorithms: tuple[str, ...] = ("HS256",)
+
+    def __init__(self, secret: str) -> None:
+        octets = secret.encode()
+        if len(octets) < 32:
+            raise ValueError("A shared secret has at least 32 bytes")
+        encoded = base64.urlsafe_b64encode(octets).decode().rstrip("=")
+        self._key = jwt.PyJWK({"kty": "oct", "k": encoded}, algorithm="HS256")
+
+    async def key(self, token: str) -> jwt.PyJWK:
+        return self._key
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        return jwt.encode(claims, self._key, algorithm="HS256")
+
+
+class PublicKey:
+    """One public key in PEM: RSA for RS256, or P-256 for ES256."""
+
+    algorithms: tuple[str, ...]
+
+    def __init__(self, pem: str) -> None:
+        key = load_pem_public_key(pem.encode())
+        if isinstance(key, RSAPublicKey):
+            self._key = jwt.PyJWK(RSAAlgorithm.to_jwk(key, as_dict=True), algorithm="RS256")
+        elif isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+            self._key = jwt.PyJWK(ECAlgorithm.to_jwk(key, as_dict=True), algorithm="ES256")
+        else:
+            raise ValueError("A public key is an RSA key or one on the curve P-256")
+        self.algorithms = (self._key.algorithm_name,)
+
+    async def key(self, token: str) -> jwt.PyJWK:
+        return self._key
+
+
+class KeySet:
+    """The keys published at a URL (JWKS). Fetched when they are old, and when a token names a key not seen yet.
+
+    lifespan: seconds until the keys are fetched anew. cooldown: seconds between two fetches for the sake of unknown
+    keys, or strangers could make us fetch without end.
+    """
+
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+
+    def __init__(self, url: str, lifespan: float = 300, cooldown: float = 30, timeout: float = 5) -> None:
+        self._client = jwt.PyJWKClient(url, lifespan=lifespan, timeout=timeout)
+        self._cooldown = cooldown
+        self._not_before = 0.0
+        self._fetching = asyncio.Lock()
+
+    async def key(self, token: str) -> jwt.PyJWK:
+        key_id = jwt.get_unverified_header(token).get("kid", "")
+        if key := self._known(key_id):
+            return key
+        await self._refresh(key_id)
+        if key := self._known(key_id):
+            return key
+        if self._cached() is None:
+            raise Unavailable(UNVERIFIABLE)
+        raise jwt.InvalidKeyError("No such key")
+
+    def _cached(self) -> jwt.PyJWKSet | None:
+        cache = self._client.jwk_set_cache
+        return cache.get() if cache else None
+
+    def _known(self, key_id: str) -> jwt.PyJWK | None:
+        known = self._cached()
+        return self._client.match_kid(known.keys, key_id) if known else None
+
+    async def _refresh(self, key_id: str) -> None:
+        async with self._fetching:  # those who waited here find what the first one brought
+            if self._known(key_id) or monotonic() < self._not_before:
+                return
+            self._not_before = monotonic() + min(self._cooldown, 1)
+            await self._fetch()
+            self._not_before = monotonic() + self._cooldown
+
+    async def _fetch(self) -> None:
+        try:
+            await asyncio.to_thread(self._client.get_jwk_set, refresh=True)  # it blocks
+        except jwt.PyJWTError as error:
+            logger.warning("The key set can't be fetched: %s", error)
+            raise Unavailable(UNVERIFIABLE) from error
+
+
+class Tokens:
+    """Reads viewers from tokens. Claims: `customer_id`, `sub`, `permissions`, `exp`, and `iss`, `aud` if configured."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        issuer: str | None = None,
+        audience: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+        self._verified = lru_cache(maxsize=4096)(self._verify)
+
+    async def viewer(self, token: str) -> Viewer:
+        """Raises Unauthenticated, or Unavailable when the keys can't be had."""
+        try:
+            viewer = self._verified(token, await self._keys.key(token))
+        except (jwt.PyJWTError, ValueError, OverflowError, OSError) as error:
+            raise Unauthenticated(INVALID) from error
+        if viewer.expires_at <= self._clock():
+            raise Unauthenticated("The token has expired")
+        return viewer
+
+    def issue(self, customer_id: str, subject: str, permissions: Iterable[Permission], ttl: float) -> str:
+        """Mint a token that lives for `ttl` seconds. Only for a shared secret."""
+        if not isinstance(self._keys, Secret):
+            raise TypeError("Tokens are issued with a shared secret only")
+        now = self._clock().timestamp()
+        claims: dict[str, Any] = {"customer_id": customer_id, "sub": subject, "permissions": sorted(permissions)}
+        claims |= {"iat": int(now), "exp": int(now + ttl), "iss": self._issuer, "aud": self._audience}
+        return self._keys.sign({name: value for name, value in claims.items() if value is not None})
+
+    def _verify(self, token: str, key: jwt.PyJWK) -> Viewer:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=self._keys.algorithms,
+            issuer=self._issuer,
+            audience=self._audience,
+            # `viewer` looks at the expiry: what was verified once is remembered, and must expire all the same.
+            options={
+                "require": ["exp", "sub", "customer_id"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_aud": self._audience is not None,
+                "enforce_minimum_key_length": True,
+            },
+        )
+        return Viewer(
+            customer_id=_customer_id(claims),
+            subject=claims["sub"],
+            permissions=_permissions(claims),
+            expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
+        )
+
+
+def bearer(authorization: str | None) -> str:
+    """The token in the value of an Authorization header."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("A bearer token is missing")
+    return token.strip()
+
+
+def _customer_id(claims: dict[str, Any]) -> str:
+    if not isinstance(claims["customer_id"], str):
+        raise jwt.InvalidTokenError("customer_id is a UUID")
+    return str(uuid.UUID(claims["customer_id"]))
+
+
+def _permissions(claims: dict[str, Any]) -> frozenset[Permission]:
+    names = claims.get("permissions", [])
+    if not isinstance(names, list):
+        raise jwt.InvalidTokenError("permissions is a list")
+    return frozenset(permission for permission in Permission if permission in names)

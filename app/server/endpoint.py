@@ -1,0 +1,201 @@
+"""GraphQL over HTTP: queries, mutations and event streams, and the way in for WebSockets."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from datetime import datetime
+from weakref import WeakSet
+
+import strawberry
+from graphql import OperationType
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HTTPRequest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.domain.viewer import Viewer
+from app.server.auth import bearer, utc_now
+from app.server.conversation import Authenticate, House
+from app.server.documents import Operation
+from app.server.errors import TransportError, Unavailable, masked
+from app.server.inflight import InFlight
+from app.server.limits import TransportLimits
+from app.server.negotiation import JSON, Accepted, accepted
+from app.server.operations import Answer, Context, Operations, Request
+from app.server.parameters import Parameters
+from app.server.places import Crowded, Places
+from app.server.responses import answer_response, error_response
+from app.server.streams import EventStream
+from app.server.websocket import WebSockets
+
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+JSON_BODY = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+DEFAULTS = TransportLimits()
+
+
+class GraphQLEndpoint:
+    """An ASGI application. `authenticate` makes a viewer of a token, `context` what resolvers get for one operation.
+
+    There is no further check against cross-site requests (CSRF): without an Authorization header nothing runs, and that
+    header makes every browser ask first (preflight).
+    """
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        authenticate: Authenticate,
+        context: Context,
+        limits: TransportLimits = DEFAULTS,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._authenticate = authenticate
+        self._limits = limits
+        self._clock = clock
+        self._operations = Operations(schema, context, limits)
+        self._customers = Places(limits.sockets_per_customer)
+        self._addresses = Places(limits.sockets_per_address)
+        house = House(self._operations, authenticate, limits, clock, self._customers, self._addresses)
+        self._sockets = WebSockets(house)
+        self._http = self._with_cors(self._respond)
+        self._requests = InFlight()
+        self._streams: WeakSet[EventStream] = WeakSet()
+        self.draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handle = self._sockets if scope["type"] == "websocket" else self._http
+        await handle(scope, receive, send)
+
+    async def drain(self) -> None:
+        """Take no new work, end subscriptions so that clients connect again, and let the rest finish."""
+        self.draining = True
+        for stream in self._streams:
+            stream.cut()
+        await self._sockets.drain()
+        await self._requests.settle()
+        await self._operations.settle()
+
+    def _with_cors(self, app: ASGIApp) -> ASGIApp:
+        if not self._limits.allowed_origins:
+            return app
+        return CORSMiddleware(
+            app,
+            allow_origins=self._limits.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID"],
+        )
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = HTTPRequest(scope, receive)
+        request_id = _request_id(request)
+        takes = accepted(request.headers.get("accept", ""))
+        with self._requests.one(), ExitStack() as held:
+            try:
+                response = await self._response(request, takes, request_id, held)
+            except ClientDisconnect:
+                return
+            except TransportError as error:
+                response = error_response(error, takes.media or JSON, request_id)
+            except Exception as error:
+                response = error_response(masked(error, request_id), takes.media or JSON, request_id)
+            await response(scope, receive, send)
+
+    async def _response(self, request: HTTPRequest, takes: Accepted, request_id: str, held: ExitStack) -> ASGIApp:
+        self._admit(request, takes)
+        viewer = await self._authenticate(bearer(request.headers.get("authorization")))
+        asked = Request(await self._parameters(request), viewer, request_id)
+        operation = self._operations.find(asked.parameters)
+        _check(request, takes, operation)
+        if takes.media is None or operation.type is OperationType.SUBSCRIPTION:
+            self._take_place(request, viewer, held)
+            return self._stream(asked, operation)
+        answer = await _attended(request, self._operations.run(asked, operation))
+        return answer_response(answer, takes.media, request_id, self._limits.spec_2026)
+
+    def _admit(self, request: HTTPRequest, takes: Accepted) -> None:
+        if self.draining:
+            raise Unavailable("The server is about to stop")
+        allowed = ("GET", "POST") if self._limits.allow_get else ("POST",)
+        if request.method not in allowed:
+            raise _not_allowed("The method is not allowed", *allowed)
+        if takes.media is None and not takes.stream:
+            raise TransportError(406, "NOT_ACCEPTABLE", "Answers are JSON or event streams")
+
+    async def _parameters(self, request: HTTPRequest) -> Parameters:
+        if request.method == "GET":
+            return Parameters.of_url(request.query_params)
+        if not JSON_BODY.fullmatch(request.headers.get("content-type", "")):
+            raise TransportError(415, "UNSUPPORTED_MEDIA_TYPE", "Requests are application/json in UTF-8")
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise TransportError(415, "UNSUPPORTED_MEDIA_TYPE", "Requests are not compressed")
+        return Parameters.of_body(await self._body(request))
+
+    async def _body(self, request: HTTPRequest) -> bytes:
+        try:
+            async with asyncio.timeout(self._limits.execution_timeout):
+                return await _read(request, self._limits.body_bytes)
+        except TimeoutError as error:
+            raise TransportError(408, "REQUEST_TIMEOUT", "The request did not arrive in time") from error
+
+    def _take_place(self, request: HTTPRequest, viewer: Viewer, held: ExitStack) -> None:
+        try:
+            held.enter_context(self._addresses.one(request.client.host if request.client else ""))
+            held.enter_context(self._customers.one(viewer.customer_id))
+        except Crowded as error:
+            raise TransportError(429, "TOO_MANY_CONNECTIONS", "Too many connections", retry_after="1") from error
+
+    def _stream(self, asked: Request, operation: Operation) -> EventStream:
+        lifetime = (asked.viewer.expires_at - self._clock()).total_seconds()
+        stream = EventStream(self._operations.stream(asked, operation), lifetime, self._limits.heartbeat, asked.id)
+        self._streams.add(stream)
+        return stream
+
+
+def _check(request: HTTPRequest, takes: Accepted, operation: Operation) -> None:
+    if request.method == "GET" and operation.type is OperationType.MUTATION:
+        raise _not_allowed("Mutations are sent by POST", "POST")
+    if operation.type is OperationType.SUBSCRIPTION and not takes.stream:
+        raise TransportError(406, "NOT_ACCEPTABLE", "Subscriptions are text/event-stream, or go over a WebSocket")
+
+
+def _not_allowed(message: str, *methods: str) -> TransportError:
+    return TransportError(405, "METHOD_NOT_ALLOWED", message, allow=", ".join(methods))
+
+
+def _request_id(request: HTTPRequest) -> str:
+    given = request.headers.get("x-request-id", "")
+    return given if SANE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+async def _read(request: HTTPRequest, limit: int) -> bytes:
+    too_large = TransportError(413, "PAYLOAD_TOO_LARGE", f"Requests have at most {limit} bytes")
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > limit:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)
+
+
+async def _attended(request: HTTPRequest, work: Awaitable[Answer]) -> Answer:
+    """Raises ClientDisconnect, and cancels the work, when the client leaves before it is done."""
+    try:
+        async with asyncio.timeout(None) as end:
+            watch = asyncio.create_task(_end_with_client(request, end))
+            try:
+                return await work
+            finally:
+                watch.cancel()
+    except TimeoutError as error:
+        raise ClientDisconnect from error
+
+
+async def _end_with_client(request: HTTPRequest, end: asyncio.Timeout) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    end.reschedule(0)

@@ -1,0 +1,23 @@
+"""How much of the server one client may take."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TransportLimits:
+    """Times are in seconds. What belongs to the schema (depth, cost, budgets) is not here."""
+
+    body_bytes: int = 100_000  # of an HTTP body, and of a WebSocket message
+    tokens: int = 5_000  # of a document; GraphiQL's introspection has about 500
+    execution_timeout: float = 30  # of a query or a mutation, and of the arrival of an HTTP body
+    send_timeout: float = 30  # how long a client may leave its answers unread
+    init_timeout: float = 10  # from the opening of a WebSocket to its connection_init
+    operations_per_socket: int = 100
+    operation_id_length: int = 255
+    sockets_per_customer: int = 2_000  # and event streams, here and in the next
+    sockets_per_address: int = 2_000
+    heartbeat: float = 12  # between signs of life on an event stream
+    allowed_origins: tuple[str, ...] = ()  # of pages on other origins, by CORS and on WebSockets
+    allow_get: bool = True  # of queries and event streams
+    # Status codes of the GraphQL-over-HTTP draft of 2026 (422, 294) instead of those that the audit suite asks for.
+    spec_2026: bool = False

@@ -1,0 +1,45 @@
+"""What a client takes for an answer: the Accept header."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+JSON = "application/json"
+RESPONSE = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    media: str | None  # of a single answer: JSON or RESPONSE, None when only a stream will do
+    stream: bool
+
+
+@lru_cache(maxsize=256)
+def accepted(accept: str) -> Accepted:
+    """JSON unless something else is preferred, and a stream only where it is named."""
+    ranges = _ranges(accept or "*/*")
+    # max() takes the first of equals: the order of the header where types are named, JSON before its sibling by "*".
+    offers = [name for name in ranges if name in (JSON, RESPONSE)] + [JSON, RESPONSE]
+    best = max(offers, key=lambda offer: _quality(offer, ranges))
+    return Accepted(best if _quality(best, ranges) > 0 else None, ranges.get(EVENT_STREAM, 0) > 0)
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    ranges = {}
+    for part in accept.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
+        ranges[name] = _weight(weights[0]) if weights else 1.0
+    return ranges
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _quality(offer: str, ranges: dict[str, float]) -> float:
+    """Of the most specific range that speaks of it."""
+    return next((ranges[name] for name in (offer, "application/*", "*/*") if name in ranges), 0.0)

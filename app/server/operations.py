@@ -1,0 +1,156 @@
+"""Runs operations for every transport, and says in one way what came of them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import strawberry
+from graphql import OperationType
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+
+from app.domain.viewer import Viewer
+from app.server.documents import Documents, Operation
+from app.server.errors import (
+    BAD_USER_INPUT,
+    EXECUTION_TIMEOUT,
+    GRAPHQL_VALIDATION_FAILED,
+    describe,
+    entry,
+    fault,
+)
+from app.server.limits import TransportLimits
+from app.server.parameters import Parameters
+
+logger = logging.getLogger(__name__)
+
+Context = Callable[[Viewer, str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An operation to run: what, for whom, and under which id it is logged."""
+
+    parameters: Parameters
+    viewer: Viewer
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A GraphQL response, encoded once."""
+
+    body: bytes
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    executed: bool = True  # False: a request error. There is no `data`, and nothing follows
+
+    @property
+    def code(self) -> str | None:
+        return self.errors[0]["extensions"]["code"] if self.errors else None
+
+
+class Operations:
+    """`context` is called once for each operation, with the viewer and the id of the request."""
+
+    def __init__(self, schema: strawberry.Schema, context: Context, limits: TransportLimits) -> None:
+        self._schema = schema
+        self._context = context
+        self._limits = limits
+        self._documents = Documents(limits.tokens)
+        self._mutations: set[asyncio.Task[Answer]] = set()
+
+    def find(self, parameters: Parameters) -> Operation:
+        return self._documents.operation(parameters.query, parameters.operation_name)
+
+    async def run(self, request: Request, operation: Operation) -> Answer:
+        """The answer of a query or a mutation. Cancelled, a query stops; a mutation goes on to its end."""
+        if operation.error:
+            return _refusal(describe([operation.error], None, request.id, _about(request, operation)))
+        if operation.type is OperationType.MUTATION:
+            return await asyncio.shield(self._outliving(self._run(request, operation)))
+        return await self._run(request, operation)
+
+    async def stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
+        """The answers of any operation: one, or a subscription's many. One that wasn't executed is the last."""
+        if operation.type is not OperationType.SUBSCRIPTION:
+            yield await self.run(request, operation)
+            return
+        try:
+            async with aclosing(await self._schema.stream(**self._arguments(request))) as results:
+                async for result in results:
+                    yield self._answer(result, None, request, operation)
+        except Exception as error:
+            yield self._failed(error, request, operation)
+
+    async def settle(self) -> None:
+        """Wait for the mutations in flight."""
+        while self._mutations:
+            await asyncio.wait(self._mutations)
+
+    def _outliving(self, mutation: Coroutine[Any, Any, Answer]) -> "asyncio.Task[Answer]":
+        task = asyncio.create_task(mutation)
+        self._mutations.add(task)
+        task.add_done_callback(self._mutations.discard)
+        return task
+
+    async def _run(self, request: Request, operation: Operation) -> Answer:
+        try:
+            async with asyncio.timeout(self._limits.execution_timeout) as deadline:
+                result = await self._schema.execute(**self._arguments(request))
+            return self._answer(result, BAD_USER_INPUT, request, operation)
+        except TimeoutError as error:
+            return self._late(request, operation) if deadline.expired() else self._failed(error, request, operation)
+        except Exception as error:
+            return self._failed(error, request, operation)
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        parameters = request.parameters
+        return {
+            "query": parameters.query,
+            "variable_values": parameters.variables,
+            "operation_name": parameters.operation_name,
+            "operation_extensions": parameters.extensions,
+            "context_value": self._context(request.viewer, request.id),
+        }
+
+    def _answer(self, result: Any, default: str | None, request: Request, operation: Operation) -> Answer:
+        """`default`: the code of errors that belong to no field, when the document was valid."""
+        executed = _executed(result)
+        body: dict[str, Any] = {}
+        if result.errors:
+            default = GRAPHQL_VALIDATION_FAILED if isinstance(result, PreExecutionError) else default
+            body["errors"] = describe(result.errors, default, request.id, _about(request, operation))
+        if executed:
+            body["data"] = result.data
+        if result.extensions:
+            body["extensions"] = result.extensions
+        return Answer(orjson.dumps(body), body.get("errors", []), executed)
+
+    def _late(self, request: Request, operation: Operation) -> Answer:
+        logger.warning("Timed out: %s", operation, extra=_about(request, operation))
+        return _refusal([entry("The operation took too long", EXECUTION_TIMEOUT, requestId=request.id)])
+
+    def _failed(self, error: Exception, request: Request, operation: Operation) -> Answer:
+        return _refusal([fault(error, request.id, _about(request, operation))])
+
+
+def _executed(result: ExecutionResult) -> bool:
+    """Whether there is `data` to show: null counts when errors in fields brought it about, as their paths tell."""
+    if isinstance(result, PreExecutionError):
+        return False
+    return result.data is not None or any(error.path for error in result.errors or ())
+
+
+def _refusal(errors: list[dict[str, Any]]) -> Answer:
+    return Answer(orjson.dumps({"errors": errors}), errors, executed=False)
+
+
+def _about(request: Request, operation: Operation) -> dict[str, object]:
+    return {
+        "request_id": request.id,
+        "customer_id": request.viewer.customer_id,
+        "operation": str(operation),
+    }

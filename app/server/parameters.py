@@ -1,0 +1,71 @@
+"""What a client asks to run, whichever way it came."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.server.errors import BadRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+    extensions: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, given: object) -> "Parameters":
+        """From a decoded JSON value. Raises BadRequest."""
+        if isinstance(given, list):
+            raise BadRequest("Batches are not supported")
+        if not isinstance(given, dict):
+            raise BadRequest("The request is a JSON object")
+        return cls(
+            query=_query(given.get("query")),
+            variables=_map(given, "variables"),
+            operation_name=_name(given.get("operationName")),
+            extensions=_map(given, "extensions"),
+        )
+
+    @classmethod
+    def of_body(cls, body: bytes) -> "Parameters":
+        return cls.of(decode(body))
+
+    @classmethod
+    def of_url(cls, given: Mapping[str, str]) -> "Parameters":
+        """From a query string, where an empty parameter is as if absent."""
+        present: dict[str, object] = {name: value for name, value in given.items() if value}
+        for name in ("variables", "extensions"):
+            if name in present:
+                present[name] = decode(given[name])
+        return cls.of(present)
+
+
+def decode(text: bytes | str) -> object:
+    """JSON, or BadRequest: for bad UTF-8 and for whatever is nested too deeply, too."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest("The request is not valid JSON") from error
+
+
+def _query(query: object) -> str:
+    if not isinstance(query, str):
+        raise BadRequest("query is a string")
+    return query
+
+
+def _name(name: object) -> str | None:
+    if not isinstance(name, str | None):
+        raise BadRequest("operationName is a string or null")
+    return name or None
+
+
+def _map(given: dict[str, Any], name: str) -> dict[str, Any] | None:
+    value = given.get(name)
+    if not isinstance(value, dict | None):
+        raise BadRequest(f"{name} is an object or null")
+    return value

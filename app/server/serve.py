@@ -1,0 +1,49 @@
+"""Serves an application until the process is told to stop, and then ends its work in good order."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.server.limits import TransportLimits
+from app.server.patience import Config
+
+logger = logging.getLogger(__name__)
+
+Drain = Callable[[], Awaitable[None]]
+DEFAULTS = TransportLimits()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which closes all sockets at once when it is told to stop; this one lets `drain` end them first."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain, grace: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._grace = grace
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()  # takes no new connections
+        await self._finish()
+        await super().shutdown(sockets)
+
+    async def _finish(self) -> None:
+        try:
+            async with asyncio.timeout(self._grace):
+                await self._drain()
+        except TimeoutError:
+            logger.warning("Some work was not done within %s seconds", self._grace)
+        except Exception:
+            logger.exception("The end was not in good order")
+
+
+async def serve(
+    app: ASGIApp, listener: socket.socket, drain: Drain, grace: float = 15, limits: TransportLimits = DEFAULTS
+) -> None:
+    """Until SIGTERM or SIGINT. Then work in flight has `grace` seconds, and two more until it is cancelled."""
+    config = Config(app, limits.send_timeout, limits.body_bytes)
+    await Server(config, drain, grace).serve(sockets=[listener])

@@ -1,0 +1,74 @@
+"""GraphQL over WebSocket: who may open a socket, and how all of them end together."""
+
+import asyncio
+from contextlib import suppress
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.http.websocket_origin import is_same_origin, normalize_allowed_origins, normalize_origin
+
+from app.server.conversation import CROWDED, GONE, Close, Conversation, House
+from app.server.inflight import InFlight
+from app.server.places import Crowded
+
+PROTOCOL = "graphql-transport-ws"
+
+
+class WebSockets:
+    """An ASGI application for the sub-protocol graphql-transport-ws. Legacy graphql-ws is not spoken."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._origins = normalize_allowed_origins(house.limits.allowed_origins)
+        self._open: set[Conversation] = set()
+        self._in_flight = InFlight()
+        self._draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        if self._draining:
+            await websocket.send_denial_response(Response(status_code=503, headers={"retry-after": "1"}))
+        elif not self._welcome(websocket):
+            await websocket.close()  # before it is accepted: a 403
+        else:
+            with self._in_flight.one(), suppress(*GONE):
+                await self._accept(websocket)
+
+    async def drain(self) -> None:
+        """End them, each when its queries and mutations are done."""
+        self._draining = True
+        async with asyncio.TaskGroup() as farewells:
+            for conversation in self._open:
+                farewells.create_task(conversation.drain())
+        await self._in_flight.settle()
+
+    def _welcome(self, websocket: WebSocket) -> bool:
+        # Browsers name the page's origin, and ask nobody before they open a socket; other clients name none.
+        origin = websocket.headers.get("origin")
+        if origin is None or is_same_origin(origin, websocket.headers.get("host")):
+            return True
+        return "*" in self._origins or normalize_origin(origin) in self._origins
+
+    async def _accept(self, websocket: WebSocket) -> None:
+        spoken = PROTOCOL in websocket["subprotocols"]
+        await websocket.accept(PROTOCOL if spoken else None)
+        try:
+            with self._house.addresses.one(websocket.client.host if websocket.client else ""):
+                await self._converse(websocket, spoken)
+        except Close as close:
+            await websocket.close(close.code, close.reason)
+        except Crowded:
+            await websocket.close(*CROWDED)
+
+    async def _converse(self, websocket: WebSocket, spoken: bool) -> None:
+        if not spoken:
+            raise Close(4406, "Subprotocol not acceptable")
+        if self._draining:
+            raise Close(1012, "Service restart")
+        conversation = Conversation(websocket, self._house)
+        self._open.add(conversation)
+        try:
+            await conversation.last()
+        finally:
+            self._open.discard(conversation)

@@ -1,0 +1,1 @@
+"""SQLModel tables, and one file a noun with one function a question."""

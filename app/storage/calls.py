@@ -1,0 +1,92 @@
+"""Calls, as the engine last told of them."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import replace
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.calls import Call, CallStatus
+from app.storage.counters import next_number
+from app.storage.rows import call_from, call_row
+from app.storage.tables import CallRow, table
+
+calls = table(CallRow)
+CHANGES = "calls"
+MOST_PARTIES = 100
+
+
+async def save(connection: AsyncConnection, call: Call) -> bool:
+    """Record what the engine told, if it is news: of two tellings the one with the higher revision counts."""
+    known = (await connection.execute(select(calls.c.revision, calls.c.version).where(calls.c.id == call.id))).first()
+    if known is not None and known.revision >= call.revision:
+        return False
+    seq = await next_number(connection, call.customer_id, CHANGES)
+    row = call_row(replace(call, version=known.version + 1 if known else 1)) | {"seq": seq}
+    if known is None:
+        await connection.execute(insert(calls).values(row))
+    else:
+        await connection.execute(update(calls).where(calls.c.id == call.id).values(row))
+    return True
+
+
+async def by_id(connection: AsyncConnection, call_id: str) -> Call | None:
+    """Of any customer: for the engine room, never for a client."""
+    row = (await connection.execute(select(calls).where(calls.c.id == call_id))).mappings().first()
+    return call_from(row) if row else None
+
+
+async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Call]:
+    wanted = select(calls).where(calls.c.customer_id == customer_id, calls.c.id.in_(ids))
+    return {row["id"]: call_from(row) for row in (await connection.execute(wanted)).mappings()}
+
+
+async def around(connection: AsyncConnection, ids: Collection[str], confbridge_id: str) -> dict[str, Call]:
+    """These calls, and every live one in the bridge."""
+    in_bridge = (calls.c.confbridge_id == confbridge_id) & (calls.c.status != CallStatus.HANGUP.value)
+    wanted = select(calls).where(calls.c.id.in_(ids) | in_bridge)
+    return {row["id"]: call_from(row) for row in (await connection.execute(wanted)).mappings()}
+
+
+async def in_conferences(
+    connection: AsyncConnection, customer_id: str, conference_ids: Collection[str]
+) -> dict[str, list[Call]]:
+    """The parties that each bridge has now, oldest first, at most 100 of each."""
+    place = func.row_number().over(partition_by=calls.c.confbridge_id, order_by=(calls.c.tm_create, calls.c.id))
+    present = (
+        select(calls, place.label("place"))
+        .where(
+            calls.c.customer_id == customer_id,
+            calls.c.confbridge_id.in_(conference_ids),
+            calls.c.status != CallStatus.HANGUP.value,
+        )
+        .subquery()
+    )
+    found = await connection.execute(select(present).where(present.c.place <= MOST_PARTIES).order_by(present.c.place))
+    grouped: dict[str, list[Call]] = defaultdict(list)
+    for row in found.mappings():
+        grouped[row["confbridge_id"]].append(call_from(row))
+    return grouped
+
+
+async def others_in_bridge(connection: AsyncConnection, call: Call) -> list[Call]:
+    """The live calls that share the call's bridge."""
+    if call.confbridge_id is None:
+        return []
+    others = (
+        select(calls)
+        .where(
+            calls.c.confbridge_id == call.confbridge_id,
+            calls.c.customer_id == call.customer_id,
+            calls.c.id != call.id,
+            calls.c.status == CallStatus.PROGRESSING.value,
+        )
+        .order_by(calls.c.tm_create, calls.c.id)
+    )
+    return [call_from(row) for row in (await connection.execute(others)).mappings()]
+
+
+async def live(connection: AsyncConnection) -> list[Call]:
+    up = select(calls).where(calls.c.status != CallStatus.HANGUP.value)
+    return [call_from(row) for row in (await connection.execute(up)).mappings()]

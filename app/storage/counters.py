@@ -1,0 +1,25 @@
+"""Gapless numbers: each customer's own sequences, given in the transaction that uses them."""
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.storage.tables import CounterRow, table
+
+counters = table(CounterRow)
+
+
+async def next_number(connection: AsyncConnection, customer_id: str, name: str) -> int:
+    this = (counters.c.customer_id == customer_id) & (counters.c.name == name)
+    taken = await connection.execute(
+        update(counters).where(this).values(value=counters.c.value + 1).returning(counters.c.value)
+    )
+    number: int | None = taken.scalar()
+    if number is None:
+        await connection.execute(insert(counters).values(customer_id=customer_id, name=name, value=1))
+        return 1
+    return number
+
+
+async def last_number(connection: AsyncConnection, customer_id: str, name: str) -> int:
+    this = (counters.c.customer_id == customer_id) & (counters.c.name == name)
+    return (await connection.execute(select(counters.c.value).where(this))).scalar() or 0

@@ -1,0 +1,159 @@
+"""Transfers: the record, its lock, and who has a part in it."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from sqlalchemy import RowMapping, Select, and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.transfer import Party, Transfer
+from app.storage.rows import transfer_from, transfer_row
+from app.storage.tables import PartyRow, TransferRow, table
+
+transfers = table(TransferRow)
+parties = table(PartyRow)
+
+
+async def add(connection: AsyncConnection, transfer: Transfer) -> None:
+    """Raises IntegrityError when the call or the bridge has a live transfer, or the idempotency key is taken."""
+    await connection.execute(insert(transfers).values(transfer_row(transfer)))
+    await _add_parties(connection, transfer.id, _roles(transfer))
+
+
+async def replace(connection: AsyncConnection, before: Transfer, after: Transfer) -> bool:
+    """Write the next version. False if another writer got there first."""
+    row = {name: value for name, value in transfer_row(after).items() if getattr(before, name) != getattr(after, name)}
+    written = await connection.execute(
+        update(transfers).where(transfers.c.id == after.id, transfers.c.version == before.version).values(row)
+    )
+    if written.rowcount == 0:
+        return False
+    known = _roles(before)
+    await _add_parties(connection, after.id, {id_: role for id_, role in _roles(after).items() if id_ not in known})
+    return True
+
+
+def _roles(t: Transfer) -> dict[str, Party]:
+    return {
+        **{attempt.call_id: Party.DESTINATION for attempt in t.attempts},
+        **dict.fromkeys(t.recall_call_ids, Party.TRANSFERER),
+        **dict.fromkeys(t.held_call_ids, Party.HELD),
+        t.transferer_call_id: Party.TRANSFERER,
+    }
+
+
+async def _add_parties(connection: AsyncConnection, transfer_id: str, roles: dict[str, Party]) -> None:
+    rows = [{"transfer_id": transfer_id, "call_id": id_, "role": role.value} for id_, role in roles.items()]
+    if rows:
+        await connection.execute(insert(parties), rows)
+
+
+async def by_id(connection: AsyncConnection, transfer_id: str) -> Transfer | None:
+    """Of any customer: for the engine room, never for a client."""
+    return await _one(connection, select(transfers).where(transfers.c.id == transfer_id))
+
+
+async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Transfer]:
+    found = await _rows(connection, _of(customer_id).where(transfers.c.id.in_(ids)))
+    return {row["id"]: transfer_from(row) for row in found}
+
+
+async def by_groupcalls(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Transfer]:
+    found = await _rows(connection, _of(customer_id).where(transfers.c.groupcall_id.in_(ids)))
+    return {row["groupcall_id"]: transfer_from(row) for row in found}
+
+
+async def live_by_calls(
+    connection: AsyncConnection, customer_id: str, call_ids: Collection[str]
+) -> dict[str, tuple[Transfer, Party]]:
+    """The live transfer that each call has a part in, and which part."""
+    found = await _rows(
+        connection,
+        select(transfers, parties.c.call_id, parties.c.role)
+        .join(parties, parties.c.transfer_id == transfers.c.id)
+        .where(transfers.c.customer_id == customer_id, parties.c.call_id.in_(call_ids), transfers.c.tm_end.is_(None)),
+    )
+    return {row["call_id"]: (_without(row, "call_id", "role"), Party(row["role"])) for row in found}
+
+
+def _without(row: RowMapping, *names: str) -> Transfer:
+    return transfer_from({name: value for name, value in row.items() if name not in names})
+
+
+async def live_ids_of_call(connection: AsyncConnection, call_id: str, confbridge_id: str | None) -> list[str]:
+    """The live transfers that a report on this call may concern: by its part, or by the bridge it is in."""
+    by_part = (
+        select(transfers.c.id)
+        .join(parties, parties.c.transfer_id == transfers.c.id)
+        .where(parties.c.call_id == call_id, transfers.c.tm_end.is_(None))
+    )
+    return list((await connection.scalars(by_part)).all()) or await live_ids_of_bridge(connection, confbridge_id)
+
+
+async def live_ids_of_bridge(connection: AsyncConnection, confbridge_id: str | None) -> list[str]:
+    if confbridge_id is None:
+        return []
+    in_bridge = and_(transfers.c.confbridge_id == confbridge_id, transfers.c.tm_end.is_(None))
+    return list((await connection.scalars(select(transfers.c.id).where(in_bridge))).all())
+
+
+async def live_ids(connection: AsyncConnection) -> list[str]:
+    return list((await connection.scalars(select(transfers.c.id).where(transfers.c.tm_end.is_(None)))).all())
+
+
+async def live_of_transferer(connection: AsyncConnection, call_id: str) -> Transfer | None:
+    return await _one(connection, _live().where(transfers.c.transferer_call_id == call_id))
+
+
+async def live_of_bridge(connection: AsyncConnection, confbridge_id: str) -> Transfer | None:
+    return await _one(connection, _live().where(transfers.c.confbridge_id == confbridge_id))
+
+
+async def live_of_transferee(connection: AsyncConnection, call_id: str) -> Transfer | None:
+    return await _one(connection, _live().where(transfers.c.transferee_call_id == call_id))
+
+
+async def latest_that_brought(connection: AsyncConnection, customer_id: str, call_id: str) -> str | None:
+    """The transfer whose destination this call was."""
+    brought = (
+        select(transfers.c.id)
+        .where(transfers.c.transferee_call_id == call_id, transfers.c.customer_id == customer_id)
+        .order_by(transfers.c.tm_create.desc())
+        .limit(1)
+    )
+    found: str | None = (await connection.execute(brought)).scalar()
+    return found
+
+
+async def by_idempotency_key(connection: AsyncConnection, customer_id: str, key: str) -> Transfer | None:
+    return await _one(connection, _of(customer_id).where(transfers.c.idempotency_key == key))
+
+
+async def due(connection: AsyncConnection, now: datetime) -> list[str]:
+    """The transfers whose timer is due."""
+    late = select(transfers.c.id).where(transfers.c.tm_deadline <= now).order_by(transfers.c.tm_deadline)
+    return list((await connection.scalars(late)).all())
+
+
+async def next_deadline(connection: AsyncConnection) -> datetime | None:
+    deadline = transfers.c.tm_deadline
+    first = select(deadline).where(deadline.is_not(None)).order_by(deadline).limit(1)
+    found: datetime | None = (await connection.execute(first)).scalar()
+    return found
+
+
+def _of(customer_id: str) -> Select[tuple[object, ...]]:
+    return select(transfers).where(transfers.c.customer_id == customer_id)
+
+
+def _live() -> Select[tuple[object, ...]]:
+    return select(transfers).where(transfers.c.tm_end.is_(None))
+
+
+async def _rows(connection: AsyncConnection, query: Select[tuple[object, ...]]) -> Iterable[RowMapping]:
+    return (await connection.execute(query)).mappings().all()
+
+
+async def _one(connection: AsyncConnection, query: Select[tuple[object, ...]]) -> Transfer | None:
+    row = (await connection.execute(query.limit(1))).mappings().first()
+    return transfer_from(row) if row else None

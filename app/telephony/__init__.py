@@ -1,0 +1,1 @@
+"""Engines that carry orders out and report, one adapter a file."""

@@ -1,0 +1,279 @@
+"""The use cases of a transfer: each reads, decides, records in one transaction, and only then tells."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tenacity import retry, retry_if_exception_type
+
+from app.domain.calls import Call
+from app.domain.effects import Cause, Rules
+from app.domain.events import event_of
+from app.domain.life import Change, advance, is_done, knows
+from app.domain.refusals import Refusal, RefusalCode
+from app.domain.sightings import Sighting, sightings, timed_out
+from app.domain.start import StartRequest, begin, check_call, check_same_party, fingerprint, normalised
+from app.domain.steps import Trigger
+from app.domain.transfer import SpeakingTo, Transfer
+from app.domain.viewer import Permission, Viewer
+from app.ports import Broker, Clock
+from app.storage import calls, conferences, events, groupcalls, orders, transfers
+from app.storage.database import Database
+
+T = TypeVar("T")
+
+SWAPS = {SpeakingTo.HELD: Trigger.SWAP_TO_HELD, SpeakingTo.DESTINATION: Trigger.SWAP_TO_DESTINATION}
+SETTLE_SECONDS = 5.0
+"""How long a swap or merge waits for the engine's word before it answers with what is recorded."""
+
+
+class Stale(Exception):
+    """Another writer got there first: read and decide again."""
+
+
+again_when_stale = retry(retry=retry_if_exception_type(Stale))
+
+
+class Transfers:
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        clock: Clock,
+        new_id: Callable[[], str],
+        engine_is_up: Callable[[], bool],
+        rules: Rules,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._clock = clock
+        self._new_id = new_id
+        self._engine_is_up = engine_is_up
+        self._rules = rules
+        self._commands: set[asyncio.Task[Any]] = set()
+
+    # --- commands
+
+    async def start(self, viewer: Viewer, request: StartRequest) -> Transfer:
+        viewer.require(Permission.TRANSFERS_WRITE)
+        return await self._finish(self._start(viewer, request))
+
+    async def complete(self, viewer: Viewer, transfer_id: str) -> Transfer:
+        return await self._command(viewer, transfer_id, Trigger.COMPLETE)
+
+    async def cancel(self, viewer: Viewer, transfer_id: str) -> Transfer:
+        return await self._command(viewer, transfer_id, Trigger.CANCEL)
+
+    async def swap(self, viewer: Viewer, transfer_id: str, side: SpeakingTo) -> Transfer:
+        return await self._command(viewer, transfer_id, SWAPS[side], settled=True)
+
+    async def merge(self, viewer: Viewer, transfer_id: str) -> Transfer:
+        return await self._command(viewer, transfer_id, Trigger.MERGE, settled=True)
+
+    async def update(self, viewer: Viewer, transfer_id: str, edits: Mapping[str, object]) -> Transfer:
+        return await self._command(viewer, transfer_id, Trigger.UPDATE, edits=edits)
+
+    async def delete(self, viewer: Viewer, transfer_id: str) -> Transfer:
+        return await self._command(viewer, transfer_id, Trigger.DELETE)
+
+    async def _command(
+        self,
+        viewer: Viewer,
+        transfer_id: str,
+        trigger: Trigger,
+        edits: Mapping[str, object] | None = None,
+        settled: bool = False,
+    ) -> Transfer:
+        viewer.require(Permission.TRANSFERS_WRITE)
+        done = await self._finish(self._decide_command(viewer, transfer_id, trigger, edits or {}))
+        return await self._settled(viewer, done) if settled else done
+
+    @again_when_stale
+    async def _decide_command(
+        self, viewer: Viewer, transfer_id: str, trigger: Trigger, edits: Mapping[str, object]
+    ) -> Transfer:
+        async with self._database.writing() as connection:
+            t = await self._of_customer(connection, viewer, transfer_id)
+            if edits and all(getattr(t, name) == value for name, value in edits.items()) and knows(t, trigger):
+                return t
+            cause = Cause(self._clock(), self._rules, subject=viewer.subject, edits=edits)
+            changes = advance(t, trigger, cause)
+            await self.record(connection, changes)
+        await self.tell(changes)
+        return changes[-1].after if changes else t
+
+    async def _of_customer(self, connection: AsyncConnection, viewer: Viewer, transfer_id: str) -> Transfer:
+        found = await transfers.by_ids(connection, viewer.customer_id, [transfer_id])
+        if transfer_id not in found:
+            raise Refusal(RefusalCode.NOT_FOUND, "No such transfer.", "input", "transferId")
+        return found[transfer_id]
+
+    # --- start
+
+    @again_when_stale
+    async def _start(self, viewer: Viewer, request: StartRequest) -> Transfer:
+        try:
+            async with self._database.writing() as connection:
+                repeated = await self._repeated(connection, viewer, request)
+                if repeated:
+                    return repeated
+                change = await self._begin(connection, viewer, request)
+                await self.record(connection, [change])
+        except IntegrityError as error:  # another start got there between our look and our insert
+            raise Stale from error
+        await self.tell([change])
+        return change.after
+
+    async def _repeated(self, connection: AsyncConnection, viewer: Viewer, request: StartRequest) -> Transfer | None:
+        """The transfer that this start has already started."""
+        if request.idempotency_key is None:
+            return None
+        started = await transfers.by_idempotency_key(connection, viewer.customer_id, request.idempotency_key)
+        if started and started.fingerprint != fingerprint(request):
+            raise Refusal(
+                RefusalCode.IDEMPOTENCY_CONFLICT,
+                "This idempotency key has started a transfer with another input.",
+                "input",
+                "idempotencyKey",
+                transfer_id=started.id,
+            )
+        return started
+
+    async def _begin(self, connection: AsyncConnection, viewer: Viewer, request: StartRequest) -> Change:
+        found = await calls.by_ids(connection, viewer.customer_id, [request.transferer_call_id])
+        known = found.get(request.transferer_call_id)
+        others = await calls.others_in_bridge(connection, known) if known else []
+        call = check_call(known, others)
+        await self._check_no_other(connection, call)
+        request = normalised(request)
+        check_same_party(request.transferee_addresses, [call, *others])
+        if not self._engine_is_up():
+            raise Refusal(RefusalCode.ENGINE_UNAVAILABLE, "The telephony engine is down.", retryable=True)
+        return begin(
+            request,
+            transfer_id=self._new_id(),
+            call=call,
+            others=others,
+            previous_transfer_id=await transfers.latest_that_brought(connection, viewer.customer_id, call.id),
+            subject=viewer.subject,
+            at=self._clock(),
+            rules=self._rules,
+        )
+
+    async def _check_no_other(self, connection: AsyncConnection, call: Call) -> None:
+        in_the_way = (
+            await transfers.live_of_transferer(connection, call.id)
+            or await transfers.live_of_bridge(connection, call.confbridge_id or "")
+            or await transfers.live_of_transferee(connection, call.id)
+        )
+        if in_the_way:
+            raise Refusal(
+                RefusalCode.ALREADY_TRANSFERRING,
+                "A transfer of this call or bridge is under way.",
+                "input",
+                "transfererCallId",
+                transfer_id=in_the_way.id,
+                retryable=True,
+            )
+
+    # --- what the engine and the clock say
+
+    async def look(self, transfer_id: str) -> None:
+        """Hold what is known of its calls against the record, and take the steps that follow."""
+        async with self._database.reading() as connection:
+            if not await self._step_due(connection, transfer_id):
+                return
+        await self._take_steps(transfer_id)
+
+    @again_when_stale
+    async def _take_steps(self, transfer_id: str) -> None:
+        taken: list[Change] = []
+        async with self._database.writing() as connection:
+            while due := await self._step_due(connection, transfer_id):
+                t, sighting = due
+                changes = advance(t, sighting.trigger, sighting.cause(self._clock(), self._rules))
+                await self.record(connection, changes)
+                taken.extend(changes)
+        await self.tell(taken)
+
+    async def _step_due(self, connection: AsyncConnection, transfer_id: str) -> tuple[Transfer, Sighting] | None:
+        t = await transfers.by_id(connection, transfer_id)
+        if t is None or not t.is_live:
+            return None
+        parties = (t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts), *t.recall_call_ids)
+        known = await calls.around(connection, parties, t.confbridge_id)
+        bridge = await conferences.by_id(connection, t.confbridge_id)
+        due = (one for one in sightings(t, known, bridge) if knows(t, one.trigger) and not is_done(t, one.trigger))
+        first = next(due, None)
+        return (t, first) if first else None
+
+    @again_when_stale
+    async def expire(self, transfer_id: str) -> None:
+        """Its timer may be due."""
+        async with self._database.writing() as connection:
+            t = await transfers.by_id(connection, transfer_id)
+            now = self._clock()
+            trigger = timed_out(t, now) if t else None
+            changes = advance(t, trigger, Cause(now, self._rules)) if t and trigger else ()
+            await self.record(connection, changes)
+        await self.tell(changes)
+
+    # --- record and tell
+
+    async def record(self, connection: AsyncConnection, changes: Sequence[Change]) -> None:
+        """Each change: its version, its event, and the orders that follow from it. Raises Stale."""
+        for change in changes:
+            await self._write(connection, change)
+            await events.append(connection, event_of(change))
+            if change.overrules:
+                await orders.overrule(connection, change.after.id)
+            await orders.add(connection, change.after, change.orders)
+        if changes:
+            await groupcalls.follow_transfer(connection, changes[-1].after)
+
+    async def _write(self, connection: AsyncConnection, change: Change) -> None:
+        if change.before is None:
+            await transfers.add(connection, change.after)
+        elif not await transfers.replace(connection, change.before, change.after):
+            raise Stale
+
+    async def tell(self, changes: Sequence[Change]) -> None:
+        """Wake the subscribers, and those who carry orders out and keep the time."""
+        if changes:
+            await self._broker.wake(f"transfers:{changes[-1].after.customer_id}", "orders", "timers")
+
+    # --- waiting
+
+    async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """A command that has begun is finished and told of, even when its client leaves meanwhile."""
+        task = asyncio.ensure_future(work)
+        self._commands.add(task)
+        task.add_done_callback(self._commands.discard)
+        return await asyncio.shield(task)
+
+    async def _settled(self, viewer: Viewer, t: Transfer) -> Transfer:
+        """After the engine's word on a swap or merge; raises Refusal when it refused."""
+        try:
+            async with self._broker.listen(f"orders:{t.id}") as wake_up, asyncio.timeout(SETTLE_SECONDS):
+                states = await self._settled_states(t, wake_up)
+        except TimeoutError:
+            return t
+        if orders.REFUSED in states:
+            raise Refusal(
+                RefusalCode.ENGINE_UNAVAILABLE,
+                "The telephony engine refused; all is as it was.",
+                transfer_id=t.id,
+                retryable=True,
+            )
+        async with self._database.reading() as connection:
+            return await self._of_customer(connection, viewer, t.id)
+
+    async def _settled_states(self, t: Transfer, wake_up: Callable[[], Awaitable[None]]) -> set[str]:
+        while True:
+            async with self._database.reading() as connection:
+                states = await orders.states_of_version(connection, t.id, t.spoken_version)
+            if orders.WAITING not in states:
+                return states
+            await wake_up()

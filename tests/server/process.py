@@ -1,0 +1,32 @@
+"""The toy server as a process, for what signals do: python -m tests.server.process PORT GRACE.
+
+It runs on the event loop that is used in production, and opens the probe's gate when it gets SIGUSR1.
+"""
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+
+from app.server.endpoint import GraphQLEndpoint
+from app.server.listener import listen
+from app.server.serve import serve
+from tests.server.toy import SCHEMA, TOKENS, Probe
+
+
+async def main(port: int, grace: float) -> None:
+    probe = Probe()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, probe.gate.set)
+    endpoint = GraphQLEndpoint(SCHEMA, TOKENS.viewer, probe.context)
+    app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
+    listener = listen(port=port)
+    print(listener.getsockname()[1], flush=True)
+    await serve(app, listener, endpoint.drain, grace)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(int(sys.argv[1]), float(sys.argv[2])))

@@ -1,0 +1,344 @@
+"""Tokens: what is read from them, and which are refused."""
+
+import asyncio
+import base64
+import hmac
+import json
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.domain.viewer import Permission, Viewer
+from app.server.auth import KeySet, PublicKey, Secret, Tokens, bearer
+from app.server.errors import Unauthenticated, Unavailable
+from app.server.listener import listen
+from app.server.patience import Config
+from app.server.serve import Server
+
+SECRET = "a secret that is only good for tests"
+CUSTOMER = "5e4a0680-804e-11ec-8477-2fea5968d85b"
+NOW = datetime.now(UTC).replace(microsecond=0)
+CLAIMS: dict[str, Any] = {"customer_id": CUSTOMER, "sub": "alice", "exp": int(time.time()) + 600}
+
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+OTHER_RSA_KEY = rsa.generate_private_key(65537, 2048)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+
+def pem(key: PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def shared(**options: Any) -> Tokens:
+    return Tokens(Secret(SECRET), **options)
+
+
+def signed(claims: dict[str, Any], key: Any = SECRET, algorithm: str = "HS256", kid: str | None = None) -> str:
+    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid} if kid else None)
+
+
+async def test_what_is_issued_is_read_back() -> None:
+    tokens = shared(clock=lambda: NOW)
+    token = tokens.issue(CUSTOMER, "alice", [Permission.SIMULATE, Permission.CALLS_READ], 60)
+    assert await tokens.viewer(token) == Viewer(
+        customer_id=CUSTOMER,
+        subject="alice",
+        permissions=frozenset({Permission.SIMULATE, Permission.CALLS_READ}),
+        expires_at=NOW + timedelta(seconds=60),
+    )
+
+
+async def test_a_token_expires_to_the_second_though_it_was_valid_before() -> None:
+    now = NOW
+    tokens = shared(clock=lambda: now)
+    token = tokens.issue(CUSTOMER, "alice", [], 60)
+    now = NOW + timedelta(seconds=59, milliseconds=999)
+    await tokens.viewer(token)
+    now = NOW + timedelta(seconds=60)
+    with pytest.raises(Unauthenticated, match="expired"):
+        await tokens.viewer(token)
+
+
+async def test_customers_are_written_in_one_way() -> None:
+    for spelling in (CUSTOMER.upper(), CUSTOMER.replace("-", ""), f"{{{CUSTOMER}}}"):
+        viewer = await shared().viewer(signed(CLAIMS | {"customer_id": spelling}))
+        assert viewer.customer_id == CUSTOMER
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, set()),
+        ({"permissions": []}, set()),
+        ({"permissions": ["FLY", "CALLS_READ", 5, None, {}]}, {Permission.CALLS_READ}),
+        ({"permissions": ["calls_read"]}, set()),
+    ],
+)
+async def test_unknown_permissions_are_ignored(given: dict[str, Any], expected: set[Permission]) -> None:
+    assert (await shared().viewer(signed(CLAIMS | given))).permissions == expected
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {name: value for name, value in CLAIMS.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        without("exp"),
+        without("sub"),
+        without("customer_id"),
+        CLAIMS | {"exp": int(time.time()) - 1},
+        CLAIMS | {"exp": None},
+        CLAIMS | {"exp": "soon"},
+        CLAIMS | {"exp": float("inf")},
+        CLAIMS | {"exp": 10**30},
+        CLAIMS | {"nbf": int(time.time()) + 60},
+        CLAIMS | {"sub": 5},
+        CLAIMS | {"customer_id": "acme"},
+        CLAIMS | {"customer_id": 5},
+        CLAIMS | {"permissions": "CALLS_READ"},
+        CLAIMS | {"permissions": {"CALLS_READ": True}},
+    ],
+)
+async def test_claims_must_make_sense(claims: dict[str, Any]) -> None:
+    token = jwt.PyJWS().encode(json.dumps(claims).encode(), SECRET, algorithm="HS256")
+    with pytest.raises(Unauthenticated):
+        await shared().viewer(token)
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", signed(CLAIMS)[:-2], signed(CLAIMS) + "x", "." * 50_000])
+async def test_nonsense_is_refused(token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await shared().viewer(token)
+
+
+def encoded(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+
+
+def unsigned(claims: dict[str, Any], algorithm: str) -> str:
+    return ".".join([encoded(json.dumps({"alg": algorithm}).encode()), encoded(json.dumps(claims).encode()), ""])
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        unsigned(CLAIMS, "none"),
+        unsigned(CLAIMS, "None"),
+        unsigned(CLAIMS, "HS256"),
+        signed(CLAIMS, "another secret that is just as long as the one"),
+        signed(CLAIMS, SECRET * 2, "HS512"),
+        signed(CLAIMS, RSA_KEY, "RS256"),
+    ],
+)
+async def test_only_the_secret_signs(token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await shared().viewer(token)
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Secret("x" * 31)
+
+
+async def test_issuer_and_audience_are_checked_where_configured() -> None:
+    tokens = shared(issuer="us", audience="transfers")
+    assert await tokens.viewer(tokens.issue(CUSTOMER, "alice", [], 60))
+    for claims in ({}, {"iss": "us"}, {"iss": "them", "aud": "transfers"}, {"iss": "us", "aud": "else"}):
+        with pytest.raises(Unauthenticated):
+            await tokens.viewer(signed(CLAIMS | claims))
+    assert await tokens.viewer(signed(CLAIMS | {"iss": "us", "aud": ["else", "transfers"]}))
+    assert await shared().viewer(signed(CLAIMS | {"iss": "them", "aud": "else"}))
+
+
+@pytest.mark.parametrize(("key", "algorithm"), [(RSA_KEY, "RS256"), (EC_KEY, "ES256")])
+async def test_a_public_key_verifies(key: PrivateKey, algorithm: str) -> None:
+    tokens = Tokens(PublicKey(pem(key)))
+    assert (await tokens.viewer(signed(CLAIMS, key, algorithm))).subject == "alice"
+
+
+def signed_with_public(key: str) -> str:
+    """With the public key as if it were a secret: whoever trusts the algorithm in the header takes this."""
+    token = unsigned(CLAIMS, "HS256")
+    return token + encoded(hmac.digest(key.encode(), token[:-1].encode(), "sha256"))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        signed(CLAIMS, OTHER_RSA_KEY, "RS256"),
+        signed(CLAIMS, RSA_KEY, "RS512"),
+        signed(CLAIMS, RSA_KEY, "PS256"),
+        signed(CLAIMS, EC_KEY, "ES256"),
+        signed_with_public(pem(RSA_KEY)),
+        unsigned(CLAIMS, "none"),
+    ],
+)
+async def test_only_its_own_algorithm_is_taken(token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await Tokens(PublicKey(pem(RSA_KEY))).viewer(token)
+
+
+def test_other_curves_are_refused() -> None:
+    with pytest.raises(ValueError, match="P-256"):
+        PublicKey(pem(ec.generate_private_key(ec.SECP384R1())))
+
+
+def test_only_a_shared_secret_issues() -> None:
+    with pytest.raises(TypeError):
+        Tokens(PublicKey(pem(RSA_KEY))).issue(CUSTOMER, "alice", [], 60)
+
+
+class Publisher:
+    """Publishes a key set, and counts who asks."""
+
+    def __init__(self) -> None:
+        self.keys: list[dict[str, Any]] = []
+        self.asked = 0
+        self.status = 200
+
+    def publish(self, **keys: PrivateKey) -> None:
+        self.keys = [_jwk(key) | {"kid": kid, "use": "sig"} for kid, key in keys.items()]
+
+    async def answer(self, request: Request) -> Response:
+        self.asked += 1
+        return JSONResponse({"keys": self.keys}, self.status)
+
+
+def _jwk(key: PrivateKey) -> dict[str, Any]:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return dict(RSAAlgorithm.to_jwk(key.public_key(), as_dict=True))
+    return dict(ECAlgorithm.to_jwk(key.public_key(), as_dict=True))
+
+
+@asynccontextmanager
+async def published(publisher: Publisher) -> AsyncIterator[str]:
+    """On a thread of its own, as it would be on a machine of its own."""
+    listener = listen(port=0)
+    app = Starlette(routes=[Route("/keys", publisher.answer)])
+    server = Server(Config(app, 30, 1000), _nothing, 1)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
+    finally:
+        server.should_exit = True
+        await asyncio.to_thread(thread.join)
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def test_a_key_set_verifies_and_is_fetched_once() -> None:
+    publisher = Publisher()
+    publisher.publish(first=RSA_KEY, second=EC_KEY)
+    async with published(publisher) as url:
+        tokens = Tokens(KeySet(url))
+        asked = [signed(CLAIMS, RSA_KEY, "RS256", "first"), signed(CLAIMS, EC_KEY, "ES256", "second")] * 5
+        viewers = await asyncio.gather(*(tokens.viewer(token) for token in asked))
+    assert {viewer.subject for viewer in viewers} == {"alice"}
+    assert publisher.asked == 1
+
+
+async def test_a_new_key_is_fetched_when_a_token_names_it_and_an_old_one_goes() -> None:
+    publisher = Publisher()
+    publisher.publish(old=RSA_KEY)
+    async with published(publisher) as url:
+        tokens = Tokens(KeySet(url, cooldown=0))
+        old, new = signed(CLAIMS, RSA_KEY, "RS256", "old"), signed(CLAIMS, OTHER_RSA_KEY, "RS256", "new")
+        await tokens.viewer(old)
+        publisher.publish(new=OTHER_RSA_KEY)
+        await tokens.viewer(new)
+        with pytest.raises(Unauthenticated):
+            await tokens.viewer(old)
+
+
+async def test_unknown_keys_do_not_make_us_fetch_without_end() -> None:
+    publisher = Publisher()
+    publisher.publish(first=RSA_KEY)
+    async with published(publisher) as url:
+        tokens = Tokens(KeySet(url))
+        for number in range(5):
+            with pytest.raises(Unauthenticated):
+                await tokens.viewer(signed(CLAIMS, OTHER_RSA_KEY, "RS256", f"unknown {number}"))
+    assert publisher.asked == 1
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        signed(CLAIMS, RSA_KEY, "RS256"),
+        signed(CLAIMS, OTHER_RSA_KEY, "RS256", "first"),
+        signed(CLAIMS, RSA_KEY, "RS512", "first"),
+        signed(CLAIMS, SECRET, "HS256", "secret"),
+        "nonsense",
+    ],
+)
+async def test_a_key_set_verifies_nothing_else(token: str) -> None:
+    publisher = Publisher()
+    publisher.publish(first=RSA_KEY)
+    publisher.keys.append({"kty": "oct", "k": encoded(SECRET.encode()), "kid": "secret", "alg": "HS256"})
+    async with published(publisher) as url:
+        with pytest.raises(Unauthenticated):
+            await Tokens(KeySet(url)).viewer(token)
+
+
+async def test_a_key_set_that_cant_be_had_is_not_the_clients_fault() -> None:
+    publisher = Publisher()
+    publisher.status = 500
+    token = signed(CLAIMS, RSA_KEY, "RS256", "first")
+    async with published(publisher) as url:
+        tokens = Tokens(KeySet(url, cooldown=0))
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await tokens.viewer(token)
+        publisher.status = 200
+        publisher.publish(first=RSA_KEY)
+        await tokens.viewer(token)
+
+
+async def test_the_loop_runs_on_while_keys_are_fetched() -> None:
+    gate = threading.Event()
+
+    class Slow(Publisher):
+        async def answer(self, request: Request) -> Response:
+            await asyncio.to_thread(gate.wait)
+            return await super().answer(request)
+
+    publisher = Slow()
+    publisher.publish(first=RSA_KEY)
+    async with published(publisher) as url:
+        verifying = asyncio.create_task(Tokens(KeySet(url)).viewer(signed(CLAIMS, RSA_KEY, "RS256", "first")))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not verifying.done()
+        gate.set()
+        await verifying
+
+
+@pytest.mark.parametrize("value", ["Bearer abc", "bearer  abc ", "BEARER abc"])
+def test_the_token_of_a_header(value: str) -> None:
+    assert bearer(value) == "abc"
+
+
+@pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer ", "abc", "Basic abc"])
+def test_a_header_without_one(value: str | None) -> None:
+    with pytest.raises(Unauthenticated):
+        bearer(value)

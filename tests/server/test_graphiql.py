@@ -1,0 +1,88 @@
+"""GraphiQL as HTTP: addresses, headers, what the page opens with, and what is there before it is built."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from app.server.graphiql import graphiql
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<title>GraphiQL</title>")
+    (tmp_path / "assets" / "page-1a2b3c.js").write_text("1")
+    return tmp_path
+
+
+@pytest.fixture
+def client(dist: Path) -> httpx.AsyncClient:
+    return browse(graphiql(demo, dist))
+
+
+def browse(mount: Mount) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(Starlette(routes=[mount]))
+    return httpx.AsyncClient(transport=transport, base_url="http://example.test:8000", follow_redirects=True)
+
+
+async def demo() -> dict[str, object]:
+    return {"headers": {"Authorization": "Bearer demo"}}
+
+
+@pytest.mark.parametrize("path", ["/graphiql", "/graphiql/", "/graphiql/index.html"])
+async def test_the_page_is_found_with_and_without_a_slash_and_asked_for_anew_each_time(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.get(path)
+    assert answer.text == "<title>GraphiQL</title>"
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+async def test_an_asset_is_kept_for_good_as_its_name_changes_with_it(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/graphiql/assets/page-1a2b3c.js")
+    assert "immutable" in answer.headers["cache-control"]
+    again = await client.get("/graphiql/assets/page-1a2b3c.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/graphiql/assets/gone.js", "/graphiql/../graphiql.py", "/graphiql/%2e%2e/%2e%2e/x"])
+async def test_what_is_not_there_is_not_found_nor_kept(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 404
+    assert "immutable" not in answer.headers.get("cache-control", "")
+
+
+@pytest.mark.parametrize("path", ["/graphiql/", "/graphiql/assets/page-1a2b3c.js", "/graphiql/session.json"])
+async def test_nothing_leaves_the_origin(client: httpx.AsyncClient, path: str) -> None:
+    headers = (await client.get(path)).headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self';")
+    assert "connect-src 'self' ws://example.test:8000 wss://example.test:8000;" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_a_host_that_is_none_gets_no_say_in_the_policy(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/graphiql/", headers={"Host": "x; script-src *"})
+    assert "*" not in answer.headers["content-security-policy"]
+
+
+async def test_a_demo_page_opens_signed_in_and_nobody_keeps_the_token(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/graphiql/session.json")
+    assert answer.json() == {"headers": {"Authorization": "Bearer demo"}}
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_outside_a_demo_the_page_opens_signed_out(dist: Path) -> None:
+    answer = await browse(graphiql(dist=dist)).get("/graphiql/session.json")
+    assert answer.json() == {}
+
+
+@pytest.mark.parametrize("path", ["/graphiql", "/graphiql/"])
+async def test_before_it_is_built_the_page_says_how(tmp_path: Path, path: str) -> None:
+    answer = await browse(graphiql(dist=tmp_path / "none")).get(path)
+    assert answer.status_code == 503
+    assert "make web" in answer.text

@@ -1,0 +1,114 @@
+"""Readers that read nothing: cut in time, holding little meanwhile, and delaying nobody."""
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from app.server.limits import TransportLimits
+from app.server.listener import listen
+from tests.server.toy import Site, site, token
+
+SIZE = 50_000
+FLOOD = f"subscription {{ forever(size: {SIZE}) }}"
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
+
+
+class Stalled:
+    """A client that writes, and after the handshake never reads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    async def write(self, octets: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._connection, octets)
+
+    async def ask_by_event_stream(self) -> None:
+        body = json.dumps({"query": FLOOD})
+        lines = ["POST /graphql HTTP/1.1", "Host: x", f"Authorization: Bearer {token()}", "Accept: text/event-stream"]
+        lines += [f"Content-Length: {len(body)}", "Content-Type: application/json", "", body]
+        await self.write("\r\n".join(lines).encode())
+
+    async def ask_by_websocket(self) -> None:
+        lines = ["GET /graphql HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket"]
+        lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
+        lines += ["Sec-WebSocket-Protocol: graphql-transport-ws", f"Authorization: Bearer {token()}", "", ""]
+        await self.write("\r\n".join(lines).encode())
+        await asyncio.get_running_loop().sock_recv(self._connection, 1000)
+        await self.write(frame(1, b'{"type": "connection_init"}'))
+        asked = {"id": "1", "type": "subscribe", "payload": {"query": FLOOD}}
+        await self.write(frame(1, json.dumps(asked).encode()))
+
+
+Way = Callable[[Stalled], Awaitable[None]]
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    """Masked, as a client's must be; the mask is zero."""
+    length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return bytes([0x80 | opcode]) + length + b"\0\0\0\0" + payload
+
+
+@asynccontextmanager
+async def stalled(running: Site) -> AsyncIterator[Stalled]:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", running.port))
+        yield Stalled(connection)
+
+
+@pytest.mark.parametrize("way", [Stalled.ask_by_websocket, Stalled.ask_by_event_stream])
+async def test_a_reader_that_stalls_is_cut(way: Way) -> None:
+    async with site(TransportLimits(send_timeout=0.5), unread=3600) as running, stalled(running) as reader:
+        await way(reader)
+        await running.probe.until("forever ended")
+        assert running.probe.seen["large"] * SIZE < 20_000_000  # what the kernel takes, and one event more
+
+
+async def test_meanwhile_others_are_not_delayed() -> None:
+    async with site(unread=3600) as running, stalled(running) as reader, running.client() as client:
+        await reader.ask_by_websocket()
+        await running.probe.until("large")
+        began = asyncio.get_running_loop().time()
+        for _ in range(50):
+            await client.post("/graphql", json={"query": "{ hello }"})
+        assert asyncio.get_running_loop().time() - began < 5
+        assert running.probe.seen["forever ended"] == 0
+
+
+async def test_pings_of_a_reader_that_stalls_are_not_answered_any_more() -> None:
+    async with site(TransportLimits(send_timeout=0.5), unread=3600) as running, stalled(running) as reader:
+        await reader.ask_by_websocket()
+        await running.probe.until("large")
+        for _ in range(100):
+            await reader.write(frame(9, b"x" * 125) * 100)
+        await running.probe.until("forever ended")
+
+
+@LINUX
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [Stalled.ask_by_websocket, Stalled.ask_by_event_stream])
+async def test_the_kernel_cuts_it_too(way: Way) -> None:
+    async with site(TransportLimits(send_timeout=3600), unread=1) as running, stalled(running) as reader:
+        await way(reader)
+        await running.probe.until("forever ended")
+
+
+@LINUX
+def test_the_listener_is_on_loopback_and_hands_its_patience_down() -> None:
+    with listen(port=0, unread=7) as listener, socket.create_connection(listener.getsockname()) as client:
+        accepted, _ = listener.accept()
+        with accepted:
+            assert listener.getsockname()[0] == "127.0.0.1"
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+            assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0
+
+
+def test_it_listens_by_ipv6_too() -> None:
+    with listen("::1", 0) as listener:
+        assert listener.family == socket.AF_INET6
