@@ -1,6 +1,7 @@
 """The console command: serve, token, schema, watch."""
 
 import asyncio
+import errno
 import sys
 from typing import Annotated
 from uuid import UUID
@@ -34,7 +35,7 @@ class Fail(typer.Exit):
     """Ends the command with one line that says why."""
 
     def __init__(self, why: str, code: int = 1) -> None:
-        errors.print(f"transfers: {why}", style="red", highlight=False, markup=False)
+        errors.print(f"transfers: {why}", style="red", highlight=False, markup=False, soft_wrap=True)
         super().__init__(code)
 
 
@@ -62,7 +63,8 @@ def serve(
     try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
-        raise Fail(f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}") from error
+        why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or error
+        raise Fail(f"can't listen on {settings.host}:{settings.port}: {why}") from error
     server = build_server(settings, is_demo=demo)
     _greet(server, *listener.getsockname()[:2])
     uvloop.run(serve_until_stopped(server.app, listener, server.endpoint.drain, settings.grace_seconds))
@@ -74,7 +76,8 @@ def _greet(server: Server, host: str, port: int) -> None:
     if server.demo:
         lines += [
             f"Open   {url}/graphiql and run the tabs from left to right.",
-            f"Watch  TRANSFERS_TOKEN={server.demo.token()} .venv/bin/transfers watch --url {url}/graphql",
+            f'Watch  TRANSFERS_TOKEN="$(.venv/bin/transfers token --customer {CUSTOMER})"',
+            f'       .venv/bin/transfers watch --url {url}/graphql --token "$TRANSFERS_TOKEN"',
         ]
     out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.contextvars import bind_contextvars
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
 from app.calls import Calls
@@ -15,7 +16,16 @@ from app.domain.orders import OrderKind
 from app.domain.sightings import leg_ended
 from app.domain.steps import Trigger
 from app.domain.transfer import Status, Transfer
-from app.ports import Broker, Clock, EngineUnavailable, OrderRefused, Telephony, wake_up_within
+from app.ports import (
+    NOBODY,
+    Broker,
+    Clock,
+    EngineUnavailable,
+    Observer,
+    OrderRefused,
+    Telephony,
+    wake_up_within,
+)
 from app.storage import orders, transfers
 from app.storage.database import Database, DatabaseUnavailable
 from app.storage.orders import RecordedOrder
@@ -48,6 +58,7 @@ class Dispatch:
         tries: int = TRIES,
         order_seconds: float = ORDER_SECONDS,
         backoff_seconds: float = 0.05,
+        observer: Observer = NOBODY,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -58,13 +69,15 @@ class Dispatch:
         self._rules = rules
         self._tries = tries
         self._order_seconds = order_seconds
+        self._observer = observer
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type((EngineUnavailable, NotYet, DatabaseUnavailable, Stale)),
-            wait=wait_exponential_jitter(initial=backoff_seconds, max=5, jitter=backoff_seconds),
+            wait=wait_exponential_jitter(multiplier=backoff_seconds, max=5, jitter=backoff_seconds),
         )
         self._busy: set[str] = set()
 
     async def run(self) -> None:
+        self._busy.clear()  # workers that were cancelled before their first step
         async with self._broker.listen("orders") as wake_up, asyncio.TaskGroup() as workers:
             while True:
                 for transfer_id in await self._with_waiting():
@@ -81,10 +94,11 @@ class Dispatch:
             return ()
 
     async def _work(self, transfer_id: str) -> None:
+        bind_contextvars(transfer_id=transfer_id)  # of this task alone
         try:
             await self.carry_out_all(transfer_id)
         except Exception:
-            log.exception("orders of transfer %s stopped", transfer_id)
+            log.exception("orders stopped")
             await asyncio.sleep(SWEEP_SECONDS)
         finally:
             self._busy.discard(transfer_id)
@@ -111,11 +125,12 @@ class Dispatch:
         return True
 
     async def _carry_out(self, waiting: RecordedOrder) -> Sequence[Call]:
-        try:
-            async with asyncio.timeout(self._order_seconds):
-                return await self._telephony.carry_out(waiting.order, waiting.customer_id)
-        except TimeoutError as error:
-            raise EngineUnavailable("no answer in time") from error
+        with self._observer.carrying_out(waiting.order, waiting.transfer_id):
+            try:
+                async with asyncio.timeout(self._order_seconds):
+                    return await self._telephony.carry_out(waiting.order, waiting.customer_id)
+            except TimeoutError as error:
+                raise EngineUnavailable("no answer in time") from error
 
     async def _confirmed(self, waiting: RecordedOrder, touched: Sequence[Call]) -> None:
         """The Calls already read so when the transfer goes on: both are written in one transaction."""
@@ -150,6 +165,7 @@ class Dispatch:
                 await orders.count_try(connection, waiting.id)
         await self._transfers.tell(changes)
         if follows or give_up:
+            self._observer.gave_up(waiting.order)
             log.error("ENGINE_ERROR: %s of transfer %s refused: %s", waiting.order.kind, waiting.transfer_id, why)
         else:
             raise NotYet

@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -30,12 +33,21 @@ from app.server.endpoint import GraphQLEndpoint
 from app.server.graphiql import graphiql
 from app.server.health import health
 from app.server.limits import TransportLimits
+from app.server.metrics import Metrics, metrics_page
 from app.settings import Settings, kept_secret, make_folder
-from app.storage.database import Database
+from app.storage.database import Database, DatabaseUnavailable
+from app.storage.orders import count_waiting
+from app.storage.transfers import live_by_status
 from app.telephony.simulator import Mischief, Simulator
 from app.transfers import Transfers
 
+if TYPE_CHECKING:  # its packages are an extra: it is loaded when it is wanted
+    from app.tracing import Tracing
+
 log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0
+"""What runs for as long as the server does, and has failed, begins again after so long."""
 
 
 def utc_now() -> datetime:
@@ -58,13 +70,15 @@ class House:
     calls: Calls
     transfers: Transfers
     recovery: Recovery
+    metrics: Metrics
+    tracing: "Tracing | None"
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """The tables are up to date, and the engine is followed for as long as it lasts."""
         make_folder(self.settings.url)
         await self.database.upgrade()
-        tasks = [asyncio.create_task(work()) for work in (self.simulator.run, self.recovery.run)]
+        tasks = [asyncio.create_task(_endless(work)) for work in (self.simulator.run, self.recovery.run)]
         try:
             yield
         finally:
@@ -74,22 +88,71 @@ class House:
                 with suppress(asyncio.CancelledError):
                     await task
             await self.database.close()
+            if self.tracing:
+                await self.tracing.close()
 
     async def is_ready(self) -> bool:
         return self.recovery.caught_up.is_set() and self.simulator.is_up() and await self.database.is_ready()
 
+    async def take_figures(self) -> None:
+        """Those that the database knows."""
+        try:
+            async with self.database.reading() as connection:
+                live, waiting = await live_by_status(connection), await count_waiting(connection)
+            self.metrics.take(live, waiting)
+        except DatabaseUnavailable:
+            self.metrics.take(None, math.nan)
 
-def build_house(settings: Settings, clock: Clock = utc_now) -> House:
-    database, broker = Database(settings.url), MemoryBroker()
+
+async def _endless(work: Callable[[], Awaitable[None]]) -> None:
+    """A fault must not end it for good: it begins again, and catches up."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("%s ended, and begins again", work.__qualname__)
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
+def build_house(
+    settings: Settings,
+    clock: Clock = utc_now,
+    database: Database | None = None,
+    broker: Broker | None = None,
+    simulator: Simulator | None = None,
+) -> House:
+    """With the adapters that the settings name, where none is given."""
+    metrics, tracing = Metrics(), _tracing(settings)
+    observer = tracing.observer(metrics) if tracing else metrics
+    database, broker = database or Database(settings.url, observer), broker or MemoryBroker()
+    if tracing:
+        tracing.follow(database.engines)
     rules = Rules(settings.start_timeout, settings.recall_pause, settings.recall_attempts)
-    simulator = Simulator(database, clock, _mischief(settings), settings.simulator_pace)
+    simulator = simulator or Simulator(database, clock, _mischief(settings), settings.simulator_pace)
     calls = Calls(database, broker, clock)
-    transfers = Transfers(database, broker, clock, new_id, simulator.is_up, rules)
+    transfers = Transfers(database, broker, clock, new_id, simulator.is_up, rules, observer)
     dispatch = Dispatch(
-        database, broker, simulator, clock, transfers, calls, rules, settings.order_tries, settings.order_seconds
+        database,
+        broker,
+        simulator,
+        clock,
+        transfers,
+        calls,
+        rules,
+        settings.order_tries,
+        settings.order_seconds,
+        observer=observer,
     )
+    metrics.watch("transfers_engine_up", "Whether the telephony engine is up", simulator.is_up)
     recovery = Recovery(database, broker, simulator, clock, transfers, calls, dispatch)
-    return House(settings, clock, database, broker, simulator, calls, transfers, recovery)
+    return House(settings, clock, database, broker, simulator, calls, transfers, recovery, metrics, tracing)
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if settings.otel_endpoint is None:
+        return None
+    made: Tracing = import_module("app.tracing").Tracing(settings.otel_endpoint)
+    return made
 
 
 def _mischief(settings: Settings) -> Mischief:
@@ -124,29 +187,37 @@ class Server:
     demo: Demo | None
 
 
-def build_server(settings: Settings, is_demo: bool = False) -> Server:
-    house, tokens = build_house(settings), build_tokens(settings)
+def build_server(settings: Settings, is_demo: bool = False, house: House | None = None) -> Server:
+    house, tokens = house or build_house(settings), build_tokens(settings)
     is_open = is_demo or settings.is_loopback
-    services = Services(house.database, house.transfers, house.simulator, house.broker, house.clock)
+    services = Services(
+        house.database, house.transfers, house.simulator, house.broker, house.clock, settings.sweep_seconds
+    )
     endpoint = GraphQLEndpoint(
         build_schema(
-            extensions=[guard_extension(*_limits())],
+            extensions=[*([house.tracing.extension] if house.tracing else []), guard_extension(*_limits())],
             introspection=is_open if settings.introspection is None else settings.introspection,
         ),
         tokens.viewer,
         _context_maker(services),
         TransportLimits(allowed_origins=settings.allowed_origins),
         house.clock,
+        house.metrics,
     )
+    house.metrics.watch("transfers_connections", "Open WebSockets and event streams", lambda: endpoint.connections)
     demo = Demo(house.simulator, house.calls, tokens) if is_demo else None
     pages = is_open if settings.graphiql is None else settings.graphiql
+    measured = is_open if settings.metrics is None else settings.metrics
     routes = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", endpoint),
         *health(house.is_ready),
+        *([metrics_page(house.metrics, house.take_figures)] if measured else ()),
         *(_pages(demo.session if demo else None) if pages else ()),
     ]
-    return Server(Starlette(routes=routes, lifespan=_lifespan(house, demo)), house, endpoint, demo)
+    middleware = [house.tracing.middleware] if house.tracing else []
+    app = Starlette(routes=routes, middleware=middleware, lifespan=_lifespan(house, demo))
+    return Server(app, house, endpoint, demo)
 
 
 def _limits() -> tuple[Limits, Budget]:

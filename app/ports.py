@@ -1,8 +1,8 @@
-"""The two things that can't run inside a test, as the rest of the house sees them: telephony and wake-ups."""
+"""What can't run inside a test, as the rest of the house sees it: telephony and wake-ups; and whoever looks on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from app.domain.addresses import Address
 from app.domain.calls import Call, Conference, MuteDirection
+from app.domain.life import Change
 from app.domain.orders import Order
 
 Clock = Callable[[], datetime]
@@ -107,6 +108,40 @@ class Broker(Protocol):
 
         Several wake-ups may come as one.
         """
+
+
+class Observer(Protocol):
+    """Looks on for the operator's sake: figures, traces. It neither fails nor waits."""
+
+    def changed(self, change: Change, at: datetime) -> None:
+        """It has been recorded, and at this time its subscribers are told."""
+
+    def carrying_out(self, order: Order, transfer_id: str) -> AbstractContextManager[object]:
+        """For as long as the engine takes to answer; left with what it raises."""
+
+    def gave_up(self, order: Order) -> None:
+        """The engine refused it, and is not asked again."""
+
+    def database_unavailable(self) -> None: ...
+
+
+class Nobody:
+    """No observer."""
+
+    def changed(self, change: Change, at: datetime) -> None:
+        pass
+
+    def carrying_out(self, order: Order, transfer_id: str) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def gave_up(self, order: Order) -> None:
+        pass
+
+    def database_unavailable(self) -> None:
+        pass
+
+
+NOBODY: Observer = Nobody()
 
 
 async def wake_up_within(wake_up: Callable[[], Awaitable[None]], seconds: float) -> None:

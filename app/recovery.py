@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from structlog.contextvars import unbind_contextvars
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
 from app.calls import Calls
@@ -48,19 +49,22 @@ class Recovery:
         self._dispatch = dispatch
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type((EngineUnavailable, DatabaseUnavailable)),
-            wait=wait_exponential_jitter(initial=0.05, max=2, jitter=0.05),
+            wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.05),
         )
         self.caught_up = asyncio.Event()
-        """Set once every transfer that was live at the start has been held against what the engine says now."""
+        """Set while it runs, once every live transfer has been held against what the engine said at its start."""
 
     async def run(self) -> None:
         """For as long as the server runs. What the engine says counts before what the clock says."""
         await self._retrying.copy()(self.catch_up)
         self.caught_up.set()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow())
-            tasks.create_task(self._keep_time())
-            tasks.create_task(self._dispatch.run())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow())
+                tasks.create_task(self._keep_time())
+                tasks.create_task(self._dispatch.run())
+        finally:
+            self.caught_up.clear()
 
     async def catch_up(self) -> None:
         """Ask the engine what it says now, and take the steps that follow for every live transfer."""
@@ -133,6 +137,7 @@ class Recovery:
 
     async def _careful(self, work: Callable[..., Awaitable[None]], *about: Report) -> None:
         """Wait for a database or an engine that is away; a fault in one report must not stop the others."""
+        unbind_contextvars("transfer_id")  # of the work before; its own names one again, for what is logged of it
         try:
             await self._retrying.copy()(work, *about)
         except Exception:

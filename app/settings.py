@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +11,14 @@ from platformdirs import user_data_path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
+
+OTEL = (
+    "opentelemetry.sdk",
+    "opentelemetry.exporter.otlp.proto.http",
+    "opentelemetry.instrumentation.asgi",
+    "opentelemetry.instrumentation.sqlalchemy",
+)
+"""What `app.tracing` imports: the extra `otel`."""
 
 
 class Settings(BaseSettings):
@@ -39,6 +48,14 @@ class Settings(BaseSettings):
     )
     introspection: bool | None = Field(default=None, description="By default in demo mode or on loopback")
     graphiql: bool | None = Field(default=None, description="By default in demo mode or on loopback")
+    sweep_seconds: float = Field(default=30, gt=0, description="Seconds until a subscriber looks for news unwoken")
+    metrics: bool | None = Field(
+        default=None, description="Whether `/metrics` is served: by default in demo mode or on loopback"
+    )
+    otel_endpoint: str | None = Field(
+        default=None,
+        description="Where traces go, by OTLP over HTTP, as `http://127.0.0.1:4318`; needs the extra `otel`",
+    )
     grace_seconds: float = Field(default=10, ge=0, description="How long a stopping server waits for work in flight")
 
     start_timeout: float = Field(default=10, gt=0, description="Seconds for the engine to confirm a transfer's start")
@@ -61,6 +78,13 @@ class Settings(BaseSettings):
             raise ValueError("a secret of at least 32 bytes")
         return value
 
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _has_packages(cls, value: str | None) -> str | None:
+        if value is not None and (absent := [name for name in OTEL if not is_installed(name)]):
+            raise ValueError(f"traces need packages that are not installed: {', '.join(absent)}")
+        return value
+
     @property
     def url(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{user_data_path('transfers') / 'transfers.sqlite3'}"
@@ -78,6 +102,13 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor what it would be in
+        return False
 
 
 def database_file(url: str) -> Path | None:

@@ -1,11 +1,13 @@
 """The use cases of a transfer: each reads, decides, records in one transaction, and only then tells."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.contextvars import bind_contextvars
 from tenacity import retry, retry_if_exception_type
 
 from app.domain.calls import Call
@@ -18,9 +20,11 @@ from app.domain.start import StartRequest, begin, check_call, check_same_party, 
 from app.domain.steps import Trigger
 from app.domain.transfer import SpeakingTo, Transfer
 from app.domain.viewer import Permission, Viewer
-from app.ports import Broker, Clock
+from app.ports import NOBODY, Broker, Clock, Observer
 from app.storage import calls, conferences, events, groupcalls, orders, transfers
 from app.storage.database import Database
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -45,6 +49,7 @@ class Transfers:
         new_id: Callable[[], str],
         engine_is_up: Callable[[], bool],
         rules: Rules,
+        observer: Observer = NOBODY,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -52,13 +57,16 @@ class Transfers:
         self._new_id = new_id
         self._engine_is_up = engine_is_up
         self._rules = rules
+        self._observer = observer
         self._commands: set[asyncio.Task[Any]] = set()
 
     # --- commands
 
     async def start(self, viewer: Viewer, request: StartRequest) -> Transfer:
         viewer.require(Permission.TRANSFERS_WRITE)
-        return await self._finish(self._start(viewer, request))
+        started = await self._finish(self._start(viewer, request))
+        bind_contextvars(transfer_id=started.id)
+        return started
 
     async def complete(self, viewer: Viewer, transfer_id: str) -> Transfer:
         return await self._command(viewer, transfer_id, Trigger.COMPLETE)
@@ -88,6 +96,7 @@ class Transfers:
     ) -> Transfer:
         viewer.require(Permission.TRANSFERS_WRITE)
         done = await self._finish(self._decide_command(viewer, transfer_id, trigger, edits or {}))
+        bind_contextvars(transfer_id=done.id)
         return await self._settled(viewer, done) if settled else done
 
     @again_when_stale
@@ -182,6 +191,7 @@ class Transfers:
 
     async def look(self, transfer_id: str) -> None:
         """Hold what is known of its calls against the record, and take the steps that follow."""
+        bind_contextvars(transfer_id=transfer_id)
         async with self._database.reading() as connection:
             if not await self._step_due(connection, transfer_id):
                 return
@@ -212,6 +222,7 @@ class Transfers:
     @again_when_stale
     async def expire(self, transfer_id: str) -> None:
         """Its timer may be due."""
+        bind_contextvars(transfer_id=transfer_id)
         async with self._database.writing() as connection:
             t = await transfers.by_id(connection, transfer_id)
             now = self._clock()
@@ -241,6 +252,9 @@ class Transfers:
 
     async def tell(self, changes: Sequence[Change]) -> None:
         """Wake the subscribers, and those who carry orders out and keep the time."""
+        for change in changes:
+            self._observer.changed(change, self._clock())
+            log_status(change)
         if changes:
             await self._broker.wake(f"transfers:{changes[-1].after.customer_id}", "orders", "timers")
 
@@ -277,3 +291,11 @@ class Transfers:
             if orders.WAITING not in states:
                 return states
             await wake_up()
+
+
+def log_status(change: Change) -> None:
+    """If that is what has changed."""
+    t = change.after
+    if change.before is None or change.before.status is not t.status:
+        about = {"transfer_id": t.id, "customer_id": t.customer_id, "outcome": t.outcome, "reason": t.outcome_reason}
+        log.info("transfer is %s", t.status, extra={name: value for name, value in about.items() if value})

@@ -48,15 +48,14 @@ async def watch_transfers(url: str, token: str, console: Console) -> None:
     """Until it is interrupted. Raises Unreachable when the server can't be reached for some time."""
     transfers = Transfers()
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=None) as client:
+        cursor = await _first_page(client, url, transfers)
         with Live(transfers.table(), console=console, auto_refresh=False) as live:
-            cursor = None
             while True:
                 cursor = await _follow(client, url, transfers, cursor, live)
 
 
-async def _follow(client: httpx.AsyncClient, url: str, transfers: Transfers, cursor: str | None, live: Live) -> str:
+async def _follow(client: httpx.AsyncClient, url: str, transfers: Transfers, cursor: str, live: Live) -> str:
     """Until the stream is cut: then the cursor to go on from."""
-    cursor = cursor or await _first_page(client, url, transfers)
     live.update(transfers.table(), refresh=True)
     try:
         async for event in _events(client, url, cursor):

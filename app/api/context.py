@@ -20,6 +20,8 @@ class Services:
     """None on a real telephone exchange."""
     broker: Broker
     clock: Clock
+    sweep_seconds: float = 30
+    """After so long a subscriber looks for news unwoken: a wake-up that got lost delays, and does no more."""
 
 
 class Context:

@@ -32,7 +32,7 @@ from app.api.payloads import (
     user_error,
     visible_transfer,
 )
-from app.api.refusals import forbidden
+from app.api.refusals import forbidden, require
 from app.api.types import Transfer
 from app.domain.refusals import Refusal
 from app.domain.transfer import SpeakingTo
@@ -71,8 +71,10 @@ class TransferMutations:
     async def start_transfer(
         self, info: Info, input: Annotated[StartTransferInput, strawberry.argument(description="What to start.")]
     ) -> StartTransferPayload | None:
-        context, request = info.context, start_request(input)
-        return await answer(info, StartTransferPayload, context.services.transfers.start(context.viewer, request))
+        context = info.context
+        require(context.viewer, Permission.TRANSFERS_WRITE)  # before anything is said about the input
+        started = context.services.transfers.start(context.viewer, start_request(input))
+        return await answer(info, StartTransferPayload, started)
 
     @resolved(
         "Connect the held parties with the destination, and let the transferer go. While it still rings, "

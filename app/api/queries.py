@@ -127,6 +127,7 @@ class Query:
     async def calls(
         self, info: Info, filter: WantedCalls = UNSET, first: First = UNSET, after: After = UNSET
     ) -> Connection[Call] | None:
+        require(info.context.viewer, Permission.CALLS_READ)  # before anything is said about the filter
         listing = lists.calls(info.context.viewer.customer_id, call_filter(filter))
         return await _newest_first(info, "calls", listing, Call.of, first, after)
 

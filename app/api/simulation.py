@@ -137,6 +137,7 @@ class SimulationMutations:
     async def simulate_hold(
         self, info: Info, input: Annotated[SimulateHoldInput, strawberry.argument(description="Which one, and what.")]
     ) -> SimulateHoldPayload | None:
+        require(info.context.viewer, Permission.SIMULATE)  # before anything is said about the input
         muted = known(input.mute_direction)
 
         async def act(simulation: Simulation, customer_id: str) -> None:

@@ -19,6 +19,7 @@ from app.api.refusals import refused, require
 from app.api.types import Call, CallChange, TransferEvent
 from app.domain.events import Event
 from app.domain.viewer import Permission
+from app.ports import wake_up_within
 from app.storage import feeds
 from app.storage.events import last_seq, latest
 from app.storage.feeds import BATCH, CallSeen, EventFilter
@@ -66,7 +67,7 @@ async def _transfer(context: Context, event: Event) -> AsyncGenerator[TransferEv
             async with services.database.reading() as connection:
                 batch = await feeds.transfer_events_after(connection, customer_id, event.transfer_id, event.version)
             if not batch:
-                await next_wake_up()
+                await wake_up_within(next_wake_up, services.sweep_seconds)
 
 
 async def _log(context: Context, seq: int, wanted: EventFilter) -> AsyncGenerator[TransferEvent]:
@@ -80,7 +81,7 @@ async def _log(context: Context, seq: int, wanted: EventFilter) -> AsyncGenerato
                 yield TransferEvent.of(event)
             seq = chunk.seq
             if chunk.is_end:
-                await next_wake_up()
+                await wake_up_within(next_wake_up, services.sweep_seconds)
 
 
 async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallChange]:
@@ -103,7 +104,7 @@ async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallCh
                 context.renew()
                 yield change
             if not batch:
-                await next_wake_up()
+                await wake_up_within(next_wake_up, services.sweep_seconds)
             seq = batch[-1].seq if batch else seq
 
 

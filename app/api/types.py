@@ -18,6 +18,7 @@ from app.api.fields import resolved
 from app.api.loaders import Found
 from app.api.paging import After, Before, Connection, Cursors, First, Last, event_cursors, window
 from app.api.parts import MetadataEntry, TransferActor
+from app.api.refusals import require
 from app.domain import calls as telephony
 from app.domain.calls import (
     CallDirection,
@@ -45,6 +46,7 @@ from app.domain.transfer import (
     Type,
 )
 from app.domain.transfer import Transfer as Record
+from app.domain.viewer import Permission
 from app.storage.lists import Page
 
 T = TypeVar("T")
@@ -370,6 +372,7 @@ class Call(Node):
         "All transfers in which it has or had a part, newest first; without deleted ones. Needs `TRANSFERS_READ`."
     )
     async def transfers(self, info: Info, first: First = UNSET, after: After = UNSET) -> "TransferConnection | None":
+        require(info.context.viewer, Permission.TRANSFERS_READ)  # before anything is said about the arguments
         loaders = info.context.loaders
         cursors = Cursors.of("transfers of call", self.id, self.customer_id)
         page, seq = await loaders.transfers_of_call(self.id, window(cursors.member_key, first, after))

@@ -10,6 +10,7 @@ receipt.
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack, aclosing, suppress
@@ -29,6 +30,8 @@ from app.server.operations import Answer, Operations, Request
 from app.server.parameters import Parameters, decode
 from app.server.places import Crowded, Places
 
+logger = logging.getLogger(__name__)
+
 Message = dict[str, Any]
 Authenticate = Callable[[str], Awaitable[Viewer]]
 
@@ -45,6 +48,7 @@ class Close(Exception):
 
 
 CROWDED = (1013, "Too many connections")
+AGAIN = (1013, "Try again later")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,10 @@ class Conversation:
                 running.task.cancel()
         if finite := [running.task for running in self._running.values() if not running.endless]:
             await asyncio.wait(finite)
-        self._farewell = Close(1012, "Service restart")
+        self._end(1012, "Service restart")
+
+    def _end(self, code: int, reason: str) -> None:
+        self._farewell = Close(code, reason)
         with suppress(RuntimeError):  # the conversation is over already
             self._deadline.reschedule(0)
 
@@ -190,7 +197,7 @@ class Conversation:
         except Unauthenticated as error:
             raise Close(4403, "Forbidden") from error
         except Unavailable as error:
-            raise Close(1013, "Try again later") from error
+            raise Close(*AGAIN) from error
 
     def _renew(self, viewer: Viewer, renewed: Viewer) -> None:
         """Only for the same bearer: what already runs keeps the rights it began with."""
@@ -216,6 +223,8 @@ class Conversation:
         try:
             async with aclosing(answers):
                 async for answer in answers:
+                    if answer.again:
+                        return self._end(*AGAIN)
                     if not answer.executed:
                         return await self._finish(operation_id, _error(operation_id, answer.errors))
                     await self._send({"id": operation_id, "type": "next", "payload": orjson.Fragment(answer.body)})
@@ -239,6 +248,7 @@ class Conversation:
         await self._websocket.send_text(orjson.dumps(message).decode())
 
     async def _close(self, close: Close) -> None:
+        logger.info("Closed a socket: %s", close.code)
         with suppress(*GONE):
             await self._websocket.close(close.code, close.reason)
 

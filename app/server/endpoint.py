@@ -21,7 +21,9 @@ from app.server.conversation import Authenticate, House
 from app.server.documents import Operation
 from app.server.errors import TransportError, Unavailable, masked
 from app.server.inflight import InFlight
+from app.server.journal import Journal
 from app.server.limits import TransportLimits
+from app.server.metrics import Metrics
 from app.server.negotiation import JSON, Accepted, accepted
 from app.server.operations import Answer, Context, Operations, Request
 from app.server.parameters import Parameters
@@ -49,11 +51,13 @@ class GraphQLEndpoint:
         context: Context,
         limits: TransportLimits = DEFAULTS,
         clock: Callable[[], datetime] = utc_now,
+        metrics: Metrics | None = None,
     ) -> None:
         self._authenticate = authenticate
         self._limits = limits
         self._clock = clock
-        self._operations = Operations(schema, context, limits)
+        self._journal = Journal(metrics or Metrics())
+        self._operations = Operations(schema, context, limits, self._journal)
         self._customers = Places(limits.sockets_per_customer)
         self._addresses = Places(limits.sockets_per_address)
         house = House(self._operations, authenticate, limits, clock, self._customers, self._addresses)
@@ -66,6 +70,11 @@ class GraphQLEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handle = self._sockets if scope["type"] == "websocket" else self._http
         await handle(scope, receive, send)
+
+    @property
+    def connections(self) -> int:
+        """WebSockets and event streams that are open."""
+        return len(self._addresses)
 
     async def drain(self) -> None:
         """Take no new work, end subscriptions so that clients connect again, and let the rest finish."""
@@ -96,10 +105,8 @@ class GraphQLEndpoint:
                 response = await self._response(request, takes, request_id, held)
             except ClientDisconnect:
                 return
-            except TransportError as error:
-                response = error_response(error, takes.media or JSON, request_id)
             except Exception as error:
-                response = error_response(masked(error, request_id), takes.media or JSON, request_id)
+                response = self._refusal(error, takes, request_id)
             await response(scope, receive, send)
 
     async def _response(self, request: HTTPRequest, takes: Accepted, request_id: str, held: ExitStack) -> ASGIApp:
@@ -113,6 +120,11 @@ class GraphQLEndpoint:
             return self._stream(asked, operation)
         answer = await _attended(request, self._operations.run(asked, operation))
         return answer_response(answer, takes.media, request_id, self._limits.spec_2026)
+
+    def _refusal(self, error: Exception, takes: Accepted, request_id: str) -> ASGIApp:
+        shown = error if isinstance(error, TransportError) else masked(error, request_id)
+        self._journal.refused(shown.entry["extensions"]["code"], request_id)
+        return error_response(shown, takes.media or JSON, request_id, self._limits.spec_2026)
 
     def _admit(self, request: HTTPRequest, takes: Accepted) -> None:
         if self.draining:

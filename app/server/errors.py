@@ -6,6 +6,8 @@ from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError, VariableDefinitionNode
 
+from app.storage.database import DatabaseUnavailable
+
 logger = logging.getLogger(__name__)
 
 BAD_USER_INPUT = "BAD_USER_INPUT"
@@ -14,6 +16,7 @@ GRAPHQL_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 INTERNAL_SERVER_ERROR = "INTERNAL_SERVER_ERROR"
 EXECUTION_TIMEOUT = "EXECUTION_TIMEOUT"
 OPERATION_RESOLUTION_FAILURE = "OPERATION_RESOLUTION_FAILURE"
+SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
 TOO_MANY_OPERATIONS = "TOO_MANY_OPERATIONS"
 
 
@@ -33,6 +36,10 @@ class BadRequest(TransportError):
         super().__init__(400, "BAD_REQUEST", message)
 
 
+class BadParameters(BadRequest):
+    """Well-formed JSON that is no GraphQL request."""
+
+
 class Unauthenticated(TransportError):
     def __init__(self, message: str) -> None:
         super().__init__(401, "UNAUTHENTICATED", message, www_authenticate="Bearer")
@@ -42,7 +49,7 @@ class Unavailable(TransportError):
     """Not the client's fault, and worth another try."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(503, "SERVICE_UNAVAILABLE", message, retry_after="1")
+        super().__init__(503, SERVICE_UNAVAILABLE, message, retry_after="1")
 
 
 def entry(message: str, code: str, **extensions: str) -> dict[str, Any]:
@@ -50,7 +57,13 @@ def entry(message: str, code: str, **extensions: str) -> dict[str, Any]:
 
 
 def fault(error: BaseException | None, request_id: str, about: Mapping[str, object]) -> dict[str, Any]:
-    """Hide a bug of ours from the client, and show it to the operator under the same request id."""
+    """Hide a bug of ours from the client, and show it to the operator under the same request id.
+
+    A database that does not take the work now is no bug: it is worth another try.
+    """
+    if isinstance(error, DatabaseUnavailable):
+        logger.warning("No database for %(operation)s", about, extra={**about, "why": str(error)})
+        return entry("The database does not answer now: try again", SERVICE_UNAVAILABLE, requestId=request_id)
     logger.error("Internal server error in %(operation)s", about, exc_info=error, extra=dict(about))
     return entry("Internal server error", INTERNAL_SERVER_ERROR, requestId=request_id)
 
@@ -59,12 +72,7 @@ def describe(
     errors: Sequence[GraphQLError], default: str | None, request_id: str, about: Mapping[str, object]
 ) -> list[dict[str, Any]]:
     """The errors as a client may see them. `default` is the code of those that belong to no field."""
-    described = [_described(error, default, request_id, about) for error in errors]
-    # Messages quote what the client sent, a note perhaps: only the codes are logged.
-    codes = {entry["extensions"]["code"] for entry in described} - {INTERNAL_SERVER_ERROR}
-    if codes:
-        logger.info("Refused %(operation)s", about, extra={**about, "codes": sorted(codes)})
-    return described
+    return [_described(error, default, request_id, about) for error in errors]
 
 
 def _described(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -18,10 +18,12 @@ from app.server.errors import (
     BAD_USER_INPUT,
     EXECUTION_TIMEOUT,
     GRAPHQL_VALIDATION_FAILED,
+    SERVICE_UNAVAILABLE,
     describe,
     entry,
     fault,
 )
+from app.server.journal import Journal
 from app.server.limits import TransportLimits
 from app.server.parameters import Parameters
 
@@ -46,19 +48,25 @@ class Answer:
     body: bytes
     errors: list[dict[str, Any]] = field(default_factory=list)
     executed: bool = True  # False: a request error. There is no `data`, and nothing follows
+    again: bool = False  # of a subscription: it can't go on for now, and the client should come again
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["extensions"]["code"] for error in self.errors]
 
     @property
     def code(self) -> str | None:
-        return self.errors[0]["extensions"]["code"] if self.errors else None
+        return self.codes[0] if self.errors else None
 
 
 class Operations:
     """`context` is called once for each operation, with the viewer and the id of the request."""
 
-    def __init__(self, schema: strawberry.Schema, context: Context, limits: TransportLimits) -> None:
+    def __init__(self, schema: strawberry.Schema, context: Context, limits: TransportLimits, journal: Journal) -> None:
         self._schema = schema
         self._context = context
         self._limits = limits
+        self._journal = journal
         self._documents = Documents(limits.tokens)
         self._mutations: set[asyncio.Task[Answer]] = set()
 
@@ -67,23 +75,20 @@ class Operations:
 
     async def run(self, request: Request, operation: Operation) -> Answer:
         """The answer of a query or a mutation. Cancelled, a query stops; a mutation goes on to its end."""
-        if operation.error:
-            return _refusal(describe([operation.error], None, request.id, _about(request, operation)))
         if operation.type is OperationType.MUTATION:
-            return await asyncio.shield(self._outliving(self._run(request, operation)))
-        return await self._run(request, operation)
+            return await asyncio.shield(self._outliving(self._noted(request, operation)))
+        return await self._noted(request, operation)
 
     async def stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
         """The answers of any operation: one, or a subscription's many. One that wasn't executed is the last."""
         if operation.type is not OperationType.SUBSCRIPTION:
             yield await self.run(request, operation)
             return
-        try:
-            async with aclosing(await self._schema.stream(**self._arguments(request))) as results:
-                async for result in results:
-                    yield self._answer(result, None, request, operation)
-        except Exception as error:
-            yield self._failed(error, request, operation)
+        with self._journal.operation(operation, _about(request, operation)) as entry:
+            async with aclosing(self._stream(request, operation)) as answers:
+                async for answer in answers:
+                    entry.note(*answer.codes)
+                    yield answer
 
     async def settle(self) -> None:
         """Wait for the mutations in flight."""
@@ -96,7 +101,23 @@ class Operations:
         task.add_done_callback(self._mutations.discard)
         return task
 
+    async def _stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
+        try:
+            async with aclosing(await self._schema.stream(**self._arguments(request))) as results:
+                async for result in results:
+                    yield _again(self._answer(result, None, request, operation))
+        except Exception as error:
+            yield _again(self._failed(error, request, operation))
+
+    async def _noted(self, request: Request, operation: Operation) -> Answer:
+        with self._journal.operation(operation, _about(request, operation)) as entry:
+            answer = await self._run(request, operation)
+            entry.note(*answer.codes)
+            return answer
+
     async def _run(self, request: Request, operation: Operation) -> Answer:
+        if operation.error:
+            return _refusal(describe([operation.error], None, request.id, _about(request, operation)))
         try:
             async with asyncio.timeout(self._limits.execution_timeout) as deadline:
                 result = await self._schema.execute(**self._arguments(request))
@@ -123,6 +144,8 @@ class Operations:
         if result.errors:
             default = GRAPHQL_VALIDATION_FAILED if isinstance(result, PreExecutionError) else default
             body["errors"] = describe(result.errors, default, request.id, _about(request, operation))
+            if (away := _away(body["errors"])) and _came_to_nothing(result):
+                return _refusal(away)
         if executed:
             body["data"] = result.data
         if result.extensions:
@@ -142,6 +165,18 @@ def _executed(result: ExecutionResult) -> bool:
     if isinstance(result, PreExecutionError):
         return False
     return result.data is not None or any(error.path for error in result.errors or ())
+
+
+def _came_to_nothing(result: Any) -> bool:
+    return all(value is None for value in (result.data or {}).values())
+
+
+def _away(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [error for error in errors if error["extensions"]["code"] == SERVICE_UNAVAILABLE]
+
+
+def _again(answer: Answer) -> Answer:
+    return replace(answer, again=bool(_away(answer.errors)))
 
 
 def _refusal(errors: list[dict[str, Any]]) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.server.errors import BadRequest
+from app.server.errors import BadParameters, BadRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Parameters:
 
     @classmethod
     def of(cls, given: object) -> "Parameters":
-        """From a decoded JSON value. Raises BadRequest."""
+        """From a decoded JSON value. Raises BadParameters."""
         if isinstance(given, list):
-            raise BadRequest("Batches are not supported")
+            raise BadParameters("Batches are not supported")
         if not isinstance(given, dict):
-            raise BadRequest("The request is a JSON object")
+            raise BadParameters("The request is a JSON object")
         return cls(
             query=_query(given.get("query")),
             variables=_map(given, "variables"),
@@ -54,18 +54,18 @@ def decode(text: bytes | str) -> object:
 
 def _query(query: object) -> str:
     if not isinstance(query, str):
-        raise BadRequest("query is a string")
+        raise BadParameters("query is a string")
     return query
 
 
 def _name(name: object) -> str | None:
     if not isinstance(name, str | None):
-        raise BadRequest("operationName is a string or null")
+        raise BadParameters("operationName is a string or null")
     return name or None
 
 
 def _map(given: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = given.get(name)
     if not isinstance(value, dict | None):
-        raise BadRequest(f"{name} is an object or null")
+        raise BadParameters(f"{name} is an object or null")
     return value

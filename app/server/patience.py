@@ -1,4 +1,4 @@
-"""uvicorn's protocols, made to cut a peer that leaves its answers unread.
+"""uvicorn's protocols, made to cut a peer that leaves its answers unread, and to be discreet.
 
 A transport whose buffer is full waits for the peer, and whoever sends waits with it: closing it politely waits too.
 So a timer aborts it. It stops when the peer has read enough for the buffer to take more.
@@ -57,6 +57,10 @@ class PatientHTTP(Patient, HttpToolsProtocol):
 
 
 class PatientWebSocket(Patient, WebSocketsSansIOProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.conn.debug = False  # it would log what is said, tokens and all
+        super().connection_made(transport)
+
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()

@@ -14,6 +14,9 @@ class Places:
         self._limit = limit
         self._taken: Counter[str] = Counter()
 
+    def __len__(self) -> int:
+        return self._taken.total()
+
     @contextmanager
     def one(self, holder: str) -> Iterator[None]:
         """Raises Crowded."""

@@ -10,6 +10,8 @@ from app.server.errors import (
     GRAPHQL_VALIDATION_FAILED,
     INTERNAL_SERVER_ERROR,
     OPERATION_RESOLUTION_FAILURE,
+    SERVICE_UNAVAILABLE,
+    BadParameters,
     TransportError,
 )
 from app.server.negotiation import JSON, RESPONSE
@@ -20,6 +22,7 @@ OF_DOCUMENTS = {GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, BAD_USER_INPUT,
 STATUSES = {
     INTERNAL_SERVER_ERROR: 500,
     EXECUTION_TIMEOUT: 503,
+    SERVICE_UNAVAILABLE: 503,
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
     "THROTTLED": 429,
@@ -30,12 +33,14 @@ CONTENT_TYPES = {media: f"{media}; charset=utf-8" for media in (JSON, RESPONSE)}
 def answer_response(answer: Answer, media: str, request_id: str, draft: bool) -> Response:
     """`draft`: by the specification as of 2026, not as the audit suite has it."""
     status = _draft_status(answer, media) if draft else _status(answer, media)
-    return _response(answer.body, status, media, request_id)
+    again = {"retry-after": "1"} if status == 503 else {}
+    return _response(answer.body, status, media, request_id, **again)
 
 
-def error_response(error: TransportError, media: str, request_id: str) -> Response:
+def error_response(error: TransportError, media: str, request_id: str, draft: bool) -> Response:
     body = orjson.dumps({"errors": [error.entry]})
-    return _response(body, error.status, media, request_id, **error.headers)
+    status = 422 if draft and isinstance(error, BadParameters) else error.status
+    return _response(body, status, media, request_id, **error.headers)
 
 
 def _response(body: bytes, status: int, media: str, request_id: str, **headers: str) -> Response:

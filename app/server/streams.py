@@ -16,9 +16,7 @@ def _next(body: bytes) -> bytes:
 
 
 COMPLETE = b"event: complete\ndata:\n\n"
-EXPIRED = (
-    b"event: next\ndata: %b\n\n" % orjson.dumps({"errors": [entry("Token expired", "UNAUTHENTICATED")]}) + COMPLETE
-)
+EXPIRED = _next(orjson.dumps({"errors": [entry("Token expired", "UNAUTHENTICATED")]})) + COMPLETE
 # The end of a stream without `complete` makes clients connect again.
 CUT = b""
 
@@ -50,19 +48,23 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         try:
-            await self._play(receive, send)
-            ending = COMPLETE
+            ending = await self._play(receive, send)
         except TimeoutError:
             ending = self._ending
         await send({"type": "http.response.body", "body": ending})
 
-    async def _play(self, receive: Receive, send: Send) -> None:
+    async def _play(self, receive: Receive, send: Send) -> bytes:
+        ending = COMPLETE
         async with asyncio.timeout(self._lifetime) as self._end, asyncio.TaskGroup() as tasks:
             attendant = tasks.create_task(self._attend(receive, send))
             async with aclosing(self._answers):
                 async for answer in self._answers:
+                    if answer.again:
+                        ending = CUT
+                        break
                     await _send(send, _next(answer.body))
             attendant.cancel()
+        return ending
 
     async def _attend(self, receive: Receive, send: Send) -> None:
         """Give signs of life until the client leaves."""

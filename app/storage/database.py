@@ -1,21 +1,29 @@
 """The database: one writer, readers on connections of their own, a transaction for each unit of work."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import orjson
-from sqlalchemy import Connection, event, text
+from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.ports import NOBODY, Observer
 from app.storage.migrations.run import upgrade
 
 BUSY_SECONDS = 5.0
+"""How long work waits for another process's lock, for its turn to write, and for a connection to read."""
 READERS = 4
+ROOM = ("CREATE TABLE room AS SELECT zeroblob(65536) AS octets", "DROP TABLE room")
+"""Writes, and leaves nothing behind: what fails on a full disk."""
 
 
 class DatabaseUnavailable(Exception):
@@ -25,37 +33,93 @@ class DatabaseUnavailable(Exception):
 class Database:
     """SQLite's default of the driver loses updates silently; here a writer takes the lock before it reads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, observer: Observer = NOBODY, busy_seconds: float = BUSY_SECONDS) -> None:
         self.url = make_url(url)
+        self._observer = observer
+        self._busy_seconds = busy_seconds
         self._turn = asyncio.Lock()
-        self._writer = _engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
-        self._readers = _engine(url, pool_size=READERS, begin="BEGIN")
+        self._writer = _engine(_existing(self.url), 1, "BEGIN IMMEDIATE", busy_seconds)
+        self._readers = _engine(_existing(self.url), READERS, "BEGIN", busy_seconds)
+        self._refused_work = False
+        self._trial = asyncio.Lock()
 
     async def upgrade(self) -> None:
         """Bring the tables to the newest revision. An embedded file is made when it is absent."""
-        async with self._writer.connect() as connection:
-            await connection.run_sync(upgrade)
-            await connection.commit()
+        engine = _engine(self.url, 1, "BEGIN IMMEDIATE", self._busy_seconds)
+        try:
+            async with engine.connect() as connection:
+                await connection.run_sync(upgrade)
+                await connection.commit()
+        finally:
+            await engine.dispose()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that is committed at the end, durably, or leaves nothing behind."""
-        async with self._turn, _translated(), self._writer.begin() as connection:
-            yield connection
+        try:
+            with self._noted():
+                async with self._my_turn(), _translated(), self._writer.begin() as connection:
+                    yield connection
+        except DatabaseUnavailable:
+            self._refused_work = True
+            raise
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """One consistent view, for as long as it lasts: keep it short."""
-        async with _translated(), self._readers.connect() as connection:
-            yield connection
+        with self._noted():
+            async with _translated(), self._readers.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseUnavailable:
+            self._observer.database_unavailable()
+            raise
+
+    @property
+    def engines(self) -> tuple[Engine, Engine]:
+        """For those who follow their statements."""
+        return self._writer.sync_engine, self._readers.sync_engine
 
     async def is_ready(self) -> bool:
+        """Whether it is there, can be read, and takes work: once it has refused some, that is tried."""
+        if not self._is_there():
+            return False
         try:
             async with self.reading() as connection:
-                await connection.execute(text("SELECT 1"))
+                await connection.execute(text("SELECT 1 FROM alembic_version"))
+            return not self._refused_work or await self._takes_work_again()
         except DatabaseUnavailable:
             return False
+
+    def _is_there(self) -> bool:
+        """A file that is moved away is still written to by whoever has it open, and missed by everybody else."""
+        return self.url.get_backend_name() != "sqlite" or os.path.exists(str(self.url.database))
+
+    async def _takes_work_again(self) -> bool:
+        if self._trial.locked():
+            return False
+        async with self._trial, self.writing() as connection:
+            for statement in ROOM:
+                await connection.execute(text(statement))
+        self._refused_work = False
         return True
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        """Raises DatabaseUnavailable after a while: whoever asked must not wait behind a crowd for a lost database."""
+        try:
+            async with asyncio.timeout(self._busy_seconds):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable("too many wait to write") from error
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def close(self) -> None:
         await self._writer.dispose()
@@ -66,27 +130,38 @@ class Database:
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise DatabaseUnavailable(type(error).__name__) from error
+    except (IntegrityError, DataError, ProgrammingError, NotSupportedError):
+        raise
+    except DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+            raise  # a statement that it does not understand: a fault of ours, which waiting would not cure
+        raise DatabaseUnavailable(str(error.orig)) from error
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailable("no connection was free in time") from error
 
 
-def _engine(url: str, pool_size: int, begin: str) -> AsyncEngine:
+def _existing(url: URL) -> URL:
+    """Never makes the file: in place of one that is away for a while there would be an empty one."""
+    if url.get_backend_name() != "sqlite" or url.query or url.database in (None, "", ":memory:"):
+        return url
+    return url.set(database=f"file:{quote(str(url.database))}", query={"mode": "rw", "uri": "true"})
+
+
+def _engine(url: URL, pool_size: int, begin: str, busy_seconds: float) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
+        pool_timeout=busy_seconds,
+        hide_parameters=True,  # of errors: they are notes and metadata, and errors are logged
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
-        **_driver_options(url),
+        connect_args={"timeout": busy_seconds} if url.get_backend_name() == "sqlite" else {},
     )
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", lambda connection: _begin(connection, begin))
     return engine
-
-
-def _driver_options(url: str) -> dict[str, Any]:
-    return {"connect_args": {"timeout": BUSY_SECONDS}} if url.startswith("sqlite") else {}
 
 
 def _configure_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:

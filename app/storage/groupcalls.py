@@ -19,6 +19,8 @@ calls = table(CallRow)
 async def follow_transfer(connection: AsyncConnection, t: Transfer) -> None:
     """Record what the dialling is like now, if that is news."""
     known = await _by_id(connection, t.groupcall_id)
+    if known and known.customer_id != t.customer_id:
+        return
     now = replace(await _present(connection, t), version=known.version + 1 if known else 1)
     if known is None:
         await connection.execute(insert(groupcalls).values(groupcall_row(now)))

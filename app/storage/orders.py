@@ -89,6 +89,11 @@ async def with_waiting(connection: AsyncConnection) -> list[str]:
     )
 
 
+async def count_waiting(connection: AsyncConnection) -> int:
+    waiting = select(func.count()).select_from(orders).where(orders.c.state == WAITING)
+    return (await connection.execute(waiting)).scalar_one()
+
+
 async def states_of_version(connection: AsyncConnection, transfer_id: str, version: int) -> set[str]:
     of_change = (orders.c.transfer_id == transfer_id) & (orders.c.version == version)
     return set((await connection.scalars(select(orders.c.state).where(of_change).distinct())).all())

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import RowMapping, Select, and_, insert, select, update
+from sqlalchemy import RowMapping, Select, and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.transfer import Party, Transfer
@@ -99,6 +99,12 @@ async def live_ids_of_bridge(connection: AsyncConnection, confbridge_id: str | N
 
 async def live_ids(connection: AsyncConnection) -> list[str]:
     return list((await connection.scalars(select(transfers.c.id).where(transfers.c.tm_end.is_(None)))).all())
+
+
+async def live_by_status(connection: AsyncConnection) -> dict[str, int]:
+    """How many are live, of all customers."""
+    counted = select(transfers.c.status, func.count()).where(transfers.c.tm_end.is_(None))
+    return {row[0]: row[1] for row in await connection.execute(counted.group_by(transfers.c.status))}
 
 
 async def live_of_transferer(connection: AsyncConnection, call_id: str) -> Transfer | None:

@@ -395,6 +395,14 @@ async def test_the_draft_of_2026_can_be_chosen(query: str, accept: str, status: 
         assert (await post(client, query, accept)).status_code == status
 
 
+async def test_the_draft_tells_bad_parameters_from_bad_json() -> None:
+    async with site(TransportLimits(spec_2026=True)) as running, running.client() as client:
+        assert (await client.post("/graphql", json={"query": 1})).status_code == 422
+        assert (await client.post("/graphql", json=[])).status_code == 422
+        json_type = {"content-type": "application/json"}
+        assert (await client.post("/graphql", content=b"{", headers=json_type)).status_code == 400
+
+
 async def test_no_other_origin_is_let_in_by_default(client: httpx.AsyncClient) -> None:
     response = await client.post("/graphql", json={"query": "{ hello }"}, headers={"origin": "https://app.example"})
     assert "access-control-allow-origin" not in response.headers

@@ -95,6 +95,18 @@ async def greeted(running: Site) -> AsyncIterator[Talk]:
 # Getting in
 
 
+async def test_tokens_are_not_logged(running: Site, caplog: pytest.LogCaptureFixture) -> None:
+    secret = token(subject="somebody")
+    with caplog.at_level(logging.DEBUG, "uvicorn"), caplog.at_level(logging.DEBUG, "app"):
+        async with talk(running, **authorization(secret)) as client:
+            await client.greet(secret)
+            await client.say({"type": "ping", "payload": authorization(secret)}, {"type": "connection_init"})
+            await client.closed()
+    ours = [record for record in caplog.records if not record.name.startswith("websockets")]
+    assert ours
+    assert not any(secret in record.getMessage() for record in ours)
+
+
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
 async def test_a_token_in_the_first_message_lets_one_in(running: Site, name: str) -> None:
     async with talk(running) as client:

@@ -1,0 +1,63 @@
+"""What is told of every operation: one line in the log, and its figures. Never its document, variables or messages."""
+
+import logging
+from asyncio import CancelledError
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
+
+from graphql import OperationType
+from structlog.contextvars import bind_contextvars
+
+from app.server.documents import Operation
+from app.server.metrics import OK, Metrics
+
+logger = logging.getLogger(__name__)
+
+CANCELLED = "CANCELLED"
+
+
+class Entry:
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+
+    @property
+    def outcome(self) -> str:
+        return self.codes[0] if self.codes else OK
+
+    def note(self, *codes: str) -> None:
+        """The codes of errors, each once."""
+        self.codes += (code for code in dict.fromkeys(codes) if code not in self.codes)
+
+
+class Journal:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    @contextmanager
+    def operation(self, operation: Operation, about: Mapping[str, object]) -> Iterator[Entry]:
+        """`about` stands in every line of the present task from now on: each operation runs in a task of its own."""
+        bind_contextvars(**about)
+        entry, begun = Entry(), perf_counter()
+        endless = operation.type is OperationType.SUBSCRIPTION
+        self._metrics.subscriptions.inc(endless)
+        try:
+            yield entry
+        except (CancelledError, GeneratorExit):
+            entry.note(*(() if endless else (CANCELLED,)))
+            raise
+        finally:
+            self._metrics.subscriptions.dec(endless)
+            self._end(operation, entry, perf_counter() - begun)
+
+    def refused(self, code: str, request_id: str) -> None:
+        """Of a request that ran no operation."""
+        self._metrics.refused(code)
+        logger.info("request refused", extra={"request_id": request_id, "outcome": code})
+
+    def _end(self, operation: Operation, entry: Entry, seconds: float) -> None:
+        kind = "unreadable" if operation.error else operation.type.value
+        timed = None if operation.type is OperationType.SUBSCRIPTION else seconds
+        self._metrics.ran(kind, operation.name, entry.outcome, timed)
+        told = {"outcome": entry.outcome, "ms": round(seconds * 1000, 1)}
+        logger.info("operation", extra=told | ({"codes": entry.codes} if entry.codes else {}))

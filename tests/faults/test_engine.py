@@ -1,0 +1,125 @@
+"""An engine that is away for a minute or fails, a stalled event loop, a fault of ours in what runs all along."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.brokers.memory import MemoryBroker
+from app.main import utc_now
+from app.ports import Report
+from app.storage.database import Database
+from app.telephony.simulator import Simulator
+from tests.faults.breakable import Clock
+from tests.faults.test_database import is_ready, until_ready
+from tests.inside import Inside, inside, settings_in
+from tests.invariants import World
+from tests.stories.desk import Desk, Refused, ending
+
+pytestmark = pytest.mark.slow
+
+
+@asynccontextmanager
+async def timed(folder: Path) -> AsyncIterator[tuple[Inside, Clock]]:
+    clock = Clock()
+    async with inside(settings_in(folder), clock=clock) as served:
+        yield served, clock
+
+
+async def test_an_engine_that_is_away_for_a_minute_is_made_up_for(tmp_path: Path) -> None:
+    async with timed(tmp_path) as (served, clock):
+        desk, engine, broker = Desk(served.client()), served.house.simulator, served.house.broker
+        consulting, ringing, left, idle = [await desk.talk() for _ in range(4)]
+        completed = await desk.start(consulting, "0101", consultTimeout=30)
+        await desk.until(completed, "CONSULTING")
+        timed_out = await desk.start(ringing, "0107", ringTimeout=30)
+        await desk.until_rings(timed_out)
+        abandoned = await desk.start(left, "0107", ringTimeout=300)
+        await desk.until_rings(abandoned)
+
+        engine.disconnect()
+        assert not await is_ready(served.url)
+        with pytest.raises(Refused) as refused:
+            await desk.start(idle, "0101")
+        assert (refused.value.code, refused.value.error["message"]) == (
+            "ENGINE_UNAVAILABLE",
+            "The telephony engine is down.",
+        )
+        assert (await desk.tell(completed, "complete"))["status"] == "ENDING"
+        await desk.simulate("Hangup", left.caller)  # it happens; nobody tells us
+        clock.advance(60)
+        await broker.wake("timers")
+        assert (await desk.until(timed_out, "ENDING"))["outcomeReason"] == "TIMEOUT"
+        assert (await desk.see(completed))["status"] == "ENDING"
+
+        engine.reconnect()
+        assert await is_ready(served.url)
+        assert ending(await desk.until_ended(completed)) == ("COMPLETED", None, None, "CLIENT")
+        assert ending(await desk.until_ended(timed_out)) == ("FAILED", "TIMEOUT", "RETURNED", "SYSTEM")
+        assert (await desk.until_ended(abandoned))["status"] == "ABANDONED"
+        started = await desk.start(idle, "0101")
+        await desk.until(started, "CONSULTING")
+        (await World.read(served.house.database)).check_at_rest()
+
+
+async def test_an_engine_that_restarts_ends_what_it_forgot(tmp_path: Path) -> None:
+    async with inside(settings_in(tmp_path)) as served:
+        desk = Desk(served.client())
+        transfers = [await desk.start(await desk.talk(), digits) for digits in ("0107", "0101", "0100")]
+        await served.house.simulator.restart()
+        ends = [await desk.until_ended(t) for t in transfers]
+        assert {end["status"] for end in ends} <= {"FAILED", "ABANDONED"}
+        again = await desk.start(await desk.talk(), "0101")
+        await desk.until(again, "CONSULTING")
+        (await World.read(served.house.database)).check_at_rest()
+
+
+async def test_an_event_loop_that_stalls_costs_time_alone(tmp_path: Path) -> None:
+    async with inside(settings_in(tmp_path)) as served:
+        desk, loop = Desk(served.client()), asyncio.get_running_loop()
+        for stalls in range(2):
+            talk = await desk.talk()
+            for n in range(4):
+                loop.call_later(0.03 * n + 0.01 * stalls, time.sleep, 0.4)  # longer than an order may take
+            t = await desk.start(talk, "0101")
+            await desk.until(t, "CONSULTING")
+            await desk.tell(t, "merge")
+            await desk.tell(t, "complete")
+            assert ending(await desk.until_ended(t)) == ("COMPLETED", None, None, "CLIENT")
+        (await World.read(served.house.database)).check_at_rest()
+
+
+class Faulty(Simulator):
+    """Its reports break off, once, by a bug."""
+
+    has_failed = False
+
+    async def reports(self) -> AsyncIterator[Report]:
+        async for report in super().reports():
+            if not self.has_failed:
+                self.has_failed = True
+                raise ZeroDivisionError
+            yield report
+
+
+async def test_what_runs_all_along_begins_again_after_a_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = settings_in(tmp_path)
+    database = Database(settings.url)
+    engine = Faulty(database, utc_now, pace=settings.simulator_pace)
+    async with inside(settings, database=database, broker=MemoryBroker(), simulator=engine) as served:
+        desk = Desk(served.client())
+        calling = asyncio.create_task(desk.talk())
+        async with asyncio.timeout(10):
+            while served.house.recovery.caught_up.is_set():  # noqa: ASYNC110 - nothing tells of its end
+                await asyncio.sleep(0)
+        assert not await is_ready(served.url)
+        await until_ready(served.url)
+        t = await desk.start(await calling, "0101")
+        await desk.until(t, "CONSULTING")
+    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == [
+        "Recovery.run ended, and begins again"
+    ]

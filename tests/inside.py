@@ -1,0 +1,51 @@
+"""The product in the tests' own process, over a real port: for tests that break its adapters, or look inside."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from app.main import House, build_house, build_server
+from app.server.limits import TransportLimits
+from app.server.listener import listen
+from app.server.patience import Config
+from app.server.serve import Server
+from app.settings import Settings
+from tests.serving import SECRET, Client, token
+
+
+def settings_in(folder: Path, **more: Any) -> Settings:
+    """Telephones act at once, and nobody waits long."""
+    plain: dict[str, Any] = {"simulator_pace": 50, "recall_pause": 0.05, "order_seconds": 0.3}
+    url = f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"
+    return Settings(database_url=url, auth_secret=SecretStr(SECRET), **(plain | more))
+
+
+@dataclass(frozen=True)
+class Inside:
+    url: str
+    house: House
+
+    def client(self, *args: Any, **more: Any) -> Client:
+        return Client(f"{self.url}/graphql", token(*args, **more))
+
+
+@asynccontextmanager
+async def inside(settings: Settings, **adapters: Any) -> AsyncIterator[Inside]:
+    """Running and ready, until the block ends. `adapters` are those of `build_house`."""
+    house, limits = build_house(settings, **adapters), TransportLimits()
+    built = build_server(settings, house=house)
+    listener = listen(port=0)
+    server = Server(Config(built.app, limits.send_timeout, limits.body_bytes), built.endpoint.drain, grace=5)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        async with asyncio.timeout(20):
+            await house.recovery.caught_up.wait()
+        yield Inside(f"http://127.0.0.1:{listener.getsockname()[1]}", house)
+    finally:
+        server.should_exit = True
+        await serving

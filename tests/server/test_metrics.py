@@ -1,0 +1,158 @@
+"""What is counted, and that labels stay few."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.domain.calls import MuteDirection
+from app.domain.life import Change
+from app.domain.orders import Order, OrderKind
+from app.domain.steps import Trigger
+from app.domain.transfer import Outcome, Reason, Status
+from app.main import build_server
+from app.ports import EngineUnavailable, OrderRefused
+from app.server.metrics import NAME_LENGTH, NAMES, Metrics
+from app.settings import Settings
+from tests.builders import NOON, TRANSFER, transfer
+from tests.serving import SECRET
+
+DIAL = Order(OrderKind.DIAL, mute_direction=MuteDirection.NONE)
+LATER = NOON + timedelta(seconds=12)
+
+
+def value(metrics: Metrics, name: str, /, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"transfers_{name}", labels)
+
+
+def operations(metrics: Metrics, name: str) -> float | None:
+    return value(metrics, "operations_total", type="query", name=name, outcome="ok")
+
+
+def test_operations_are_counted_by_name_and_outcome() -> None:
+    metrics = Metrics()
+    metrics.ran("query", "Desk", "ok", 0.02)
+    metrics.ran("query", "Desk", "FORBIDDEN", 0.001)
+    metrics.ran("subscription", "Desk", "ok", None)
+    assert operations(metrics, "Desk") == 1
+    assert value(metrics, "operations_total", type="query", name="Desk", outcome="FORBIDDEN") == 1
+    assert value(metrics, "operation_seconds_count", type="query", name="Desk") == 2
+    assert value(metrics, "operation_seconds_count", type="subscription", name="Desk") is None
+
+
+def test_names_without_end_make_no_labels_without_end() -> None:
+    metrics = Metrics()
+    for number in range(NAMES + 50):
+        metrics.ran("query", f"Name{number}", "ok", 0)
+    assert operations(metrics, f"Name{NAMES - 1}") == 1
+    assert operations(metrics, f"Name{NAMES}") is None
+    assert operations(metrics, "other") == 50
+    metrics.ran("query", "Name0", "ok", 0)
+    assert operations(metrics, "Name0") == 2
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("Wrong", "GRAPHQL_VALIDATION_FAILED"), ("x" * (NAME_LENGTH + 1), "ok")])
+def test_what_fails_or_is_long_takes_no_place_among_the_names(name: str, outcome: str) -> None:
+    metrics = Metrics()
+    metrics.ran("query", name, outcome, 0)
+    assert value(metrics, "operations_total", type="query", name="other", outcome=outcome) == 1
+
+
+def test_a_transfer_is_followed_from_start_to_end() -> None:
+    metrics = Metrics()
+    started = transfer(Status.STARTING)
+    ending = replace(started, status=Status.ENDING, outcome=Outcome.FAILED, outcome_reason=Reason.BUSY, tm_update=LATER)
+    failed = replace(ending, status=Status.FAILED, tm_end=LATER)
+    metrics.changed(Change(None, started, (), None), NOON + timedelta(seconds=0.2))
+    metrics.changed(Change(started, ending, (), Trigger.LEGS_ENDED), LATER)
+    metrics.changed(Change(ending, failed, (), Trigger.CONFIRMED), LATER)
+    assert value(metrics, "started_total", type="ATTENDED") == 1
+    assert value(metrics, "ended_total", type="ATTENDED", outcome="FAILED", reason="BUSY") == 1
+    assert value(metrics, "status_seconds_sum", status="STARTING") == 12
+    assert value(metrics, "status_seconds_sum", status="ENDING") == 0
+    assert value(metrics, "event_lag_seconds_sum") == pytest.approx(0.2)
+
+
+def test_a_change_within_a_status_does_not_begin_it_anew() -> None:
+    metrics = Metrics()
+    ringing = transfer(Status.RINGING)
+    noted = replace(ringing, note="x", tm_update=NOON + timedelta(seconds=5))
+    consulting = replace(noted, status=Status.CONSULTING, tm_update=LATER)
+    metrics.changed(Change(transfer(Status.STARTING), ringing, (), Trigger.CONFIRMED), NOON)
+    metrics.changed(Change(ringing, noted, (), Trigger.UPDATE), NOON)
+    metrics.changed(Change(noted, consulting, (), Trigger.ANSWERED), LATER)
+    assert value(metrics, "status_seconds_sum", status="RINGING") == 12
+
+
+def test_a_status_taken_before_the_server_started_is_not_measured() -> None:
+    metrics = Metrics()
+    ringing = transfer(Status.RINGING)
+    metrics.changed(Change(ringing, replace(ringing, status=Status.CONSULTING), (), Trigger.ANSWERED), LATER)
+    assert value(metrics, "status_seconds_count", status="RINGING") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(None, "confirmed"), (OrderRefused(), "refused"), (EngineUnavailable(), "unanswered")]
+)
+def test_orders_are_counted_by_what_the_engine_made_of_them(error: Exception | None, outcome: str) -> None:
+    metrics = Metrics()
+    with pytest.raises(type(error)) if error else nullcontext(), metrics.carrying_out(DIAL, TRANSFER):
+        if error:
+            raise error
+    assert value(metrics, "orders_total", kind="DIAL", outcome=outcome) == 1
+    assert value(metrics, "order_seconds_count", kind="DIAL") == 1
+
+
+def test_orders_given_up_and_a_database_that_is_away_are_counted() -> None:
+    metrics = Metrics()
+    metrics.gave_up(DIAL)
+    metrics.database_unavailable()
+    assert value(metrics, "engine_errors_total", kind="DIAL") == 1
+    assert value(metrics, "database_unavailable_total") == 1
+
+
+def test_what_the_database_knows_is_shown_for_every_status_and_forgotten_when_it_is_away() -> None:
+    metrics = Metrics()
+    metrics.take({"RINGING": 3}, 4)
+    assert value(metrics, "live", status="RINGING") == 3
+    assert value(metrics, "live", status="ENDING") == 0
+    assert value(metrics, "orders_waiting") == 4
+    metrics.take(None, 0)
+    assert value(metrics, "live", status="RINGING") is None
+    assert value(metrics, "database_up") == 0
+
+
+async def page(folder: Path, is_demo: bool = False, **settings: object) -> httpx.Response:
+    """Of a server that has not been opened: it has no database yet."""
+    url = f"sqlite+aiosqlite:///{folder / 'none.sqlite3'}"
+    given = Settings(database_url=url, auth_secret=SECRET, **settings)  # type: ignore[arg-type]
+    server = build_server(given, is_demo)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url="http://test") as client:
+        response = await client.get("/metrics")
+    await server.house.database.close()
+    return response
+
+
+async def test_the_page_is_served_without_a_database_and_says_so(tmp_path: Path) -> None:
+    response = await page(tmp_path)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    lines = response.text.splitlines()
+    assert {"transfers_database_up 0.0", "transfers_engine_up 1.0", "transfers_connections 0.0"} <= set(lines)
+    assert "transfers_database_unavailable_total 1.0" in lines
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"),
+    [
+        ({"metrics": False}, 404),
+        ({"host": "0.0.0.0"}, 404),
+        ({"host": "0.0.0.0", "metrics": True}, 200),
+        ({"host": "0.0.0.0", "is_demo": True}, 200),
+    ],
+)
+async def test_it_is_not_shown_to_everybody(tmp_path: Path, settings: dict[str, object], status: int) -> None:
+    assert (await page(tmp_path, **settings)).status_code == status  # type: ignore[arg-type]

@@ -1,0 +1,162 @@
+"""What the database promises: its tables are the models', no update is lost, and what may be once is there once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from shutil import copy
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.addresses import Address, AddressType
+from app.domain.transfer import Status
+from app.storage import calls, events, transfers
+from app.storage.counters import last_number, next_number
+from app.storage.database import Database
+from app.storage.tables import metadata, wire_time
+from tests.builders import BRIDGE, CUSTOMER, HELD, LEG, NOON, TRANSFERER, call, ended, transfer, uid
+
+
+@pytest.fixture
+async def database(empty_database: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(f"sqlite+aiosqlite:///{copy(empty_database, tmp_path)}")
+    yield database
+    await database.close()
+
+
+async def test_the_migrations_make_the_tables_of_the_models(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with database.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_sqlite_keeps_its_promises(database: Database) -> None:
+    async with database.reading() as connection:
+        found = [
+            (await connection.execute(text(f"PRAGMA {name}"))).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert found == ["wal", 2, 1]
+
+
+async def test_no_update_is_lost(database: Database) -> None:
+    async def count() -> None:
+        async with database.writing() as connection:
+            before = await last_number(connection, CUSTOMER, "test")
+            assert await next_number(connection, CUSTOMER, "test") == before + 1
+
+    await asyncio.gather(*(count() for _ in range(50)))
+    async with database.reading() as connection:
+        assert await last_number(connection, CUSTOMER, "test") == 50
+
+
+async def test_nor_between_processes(database: Database) -> None:
+    """Two databases on one file stand for two processes."""
+    other = Database(database.url.render_as_string())
+    try:
+        for turn in range(10):
+            await asyncio.gather(_count(database), _count(other))
+            async with database.reading() as connection:
+                assert await last_number(connection, CUSTOMER, "test") == 2 * (turn + 1)
+    finally:
+        await other.close()
+
+
+async def _count(database: Database) -> None:
+    async with database.writing() as connection:
+        await next_number(connection, CUSTOMER, "test")
+
+
+async def test_what_fails_leaves_nothing_behind(database: Database) -> None:
+    async def fail() -> None:
+        async with database.writing() as connection:
+            await next_number(connection, CUSTOMER, "test")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    async with database.reading() as connection:
+        assert await last_number(connection, CUSTOMER, "test") == 0
+
+
+async def test_a_transfer_reads_as_it_was_written(database: Database) -> None:
+    for status in Status:
+        t = transfer(status, id=uid(status), transferer_call_id=uid(f"T {status}"), confbridge_id=uid(f"B {status}"))
+        t = replace(t, note="nöte", metadata={"b": "2", "a": "1"}, idempotency_key=status.value)
+        async with database.writing() as connection:
+            await transfers.add(connection, t)
+        async with database.reading() as connection:
+            assert await transfers.by_id(connection, t.id) == t
+
+
+async def _add(connection: AsyncConnection, name: str, **changes: object) -> None:
+    plain = transfer(id=uid(name), transferer_call_id=uid(f"T {name}"), confbridge_id=uid(f"B {name}"))
+    await transfers.add(connection, replace(plain, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "same",
+    [{"transferer_call_id": TRANSFERER}, {"confbridge_id": BRIDGE}, {"idempotency_key": "once"}],
+    ids=["call", "bridge", "key"],
+)
+async def test_one_live_transfer_per_call_per_bridge_and_per_key(database: Database, same: dict[str, object]) -> None:
+    async with database.writing() as connection:
+        await _add(connection, "first", **same)
+    with pytest.raises(IntegrityError):
+        async with database.writing() as connection:
+            await _add(connection, "second", **same)
+
+
+async def test_an_ended_transfer_gives_its_call_and_bridge_free(database: Database) -> None:
+    same = {"transferer_call_id": TRANSFERER, "confbridge_id": BRIDGE}
+    async with database.writing() as connection:
+        await _add(connection, "first", tm_end=NOON, status=Status.FAILED, **same)
+        await _add(connection, "second", **same)
+
+
+async def test_a_version_is_written_once(database: Database) -> None:
+    t = transfer()
+    async with database.writing() as connection:
+        await transfers.add(connection, t)
+        assert await transfers.replace(connection, t, replace(t, note="one", version=4))
+        assert not await transfers.replace(connection, t, replace(t, note="other", version=4))
+
+
+async def test_a_leg_is_found_before_its_first_report(database: Database) -> None:
+    async with database.writing() as connection:
+        await transfers.add(connection, transfer())
+        for party in (TRANSFERER, HELD):
+            assert await transfers.live_ids_of_call(connection, party, None) == [transfer().id]
+        assert await transfers.live_ids_of_call(connection, transfer().attempts[0].call_id, None) == [transfer().id]
+        assert await transfers.live_ids_of_call(connection, uid("stranger"), None) == []
+        assert LEG != TRANSFERER
+
+
+async def test_of_two_tellings_of_a_call_the_newer_counts(database: Database) -> None:
+    first, last = call(), ended(call())
+    async with database.writing() as connection:
+        assert await calls.save(connection, last)
+        assert not await calls.save(connection, first)
+        assert not await calls.save(connection, last)
+        found = await calls.by_id(connection, first.id)
+    assert found == replace(last, version=1)
+
+
+async def test_the_log_of_each_customer_is_gapless(database: Database) -> None:
+    async with database.reading() as connection:
+        assert await events.last_seq(connection, CUSTOMER) == 0
+
+
+def test_times_sort_as_they_read() -> None:
+    assert wire_time(NOON) == "2026-03-01T12:00:00.000000Z"
+
+
+def test_an_address_is_kept_whole() -> None:
+    assert Address(AddressType.SIP, "a@b", name="A").key == (AddressType.SIP, "a@b")
