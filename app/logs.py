@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from traceback import format_tb
 from typing import Any
 
@@ -27,7 +28,7 @@ class Lines(logging.Formatter):
         self._render = render
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        time = f"{second(int(record.created))}.{int(record.msecs):03}Z"
         entry = {"timestamp": time, "level": record.levelname.lower(), "event": record.getMessage()}
         entry |= get_contextvars()
         entry |= {name: value for name, value in vars(record).items() if name not in STANDARD}
@@ -36,6 +37,11 @@ class Lines(logging.Formatter):
         if record.exc_info and record.exc_info[1]:
             entry["exception"] = "".join(trace(record.exc_info[1]))
         return self._render(entry)
+
+
+@lru_cache(1)
+def second(timestamp: int) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def trace(error: BaseException) -> Iterator[str]:
@@ -72,6 +78,7 @@ def renderer(log_format: str) -> Callable[[Entry], str]:
 
 
 def configure_logs(log_format: str, level: str) -> None:
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line shows them
     handler = logging.StreamHandler()
     handler.setFormatter(Lines(renderer(log_format)))
     logging.basicConfig(handlers=[handler], level=level, force=True)

@@ -69,7 +69,10 @@ class Recovery:
     async def catch_up(self) -> None:
         """Ask the engine what it says now, and take the steps that follow for every live transfer."""
         calls, bridges = await self._calls.live()
-        reports = await self._telephony.snapshot([call.id for call in calls], [bridge.id for bridge in bridges])
+        async with self._database.reading() as connection:
+            parties = await stored.live_party_ids(connection)  # a leg may have come and gone before we knew of it
+        asked = {call.id for call in calls}.union(parties)
+        reports = await self._telephony.snapshot(asked, [bridge.id for bridge in bridges])
         told = [one for one in reports if isinstance(one, Call | Conference)]
         await self._calls.hear(*told)
         await self._calls.miss([*calls, *bridges], {one.id for one in told})

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import count
-from pathlib import Path
+
+from sqlalchemy import delete
 
 from app.brokers.memory import MemoryBroker
 from app.calls import Calls
@@ -18,12 +19,19 @@ from app.ports import EngineUnavailable, Report, SimulatedCall
 from app.recovery import Recovery
 from app.storage import transfers as stored
 from app.storage.database import Database
+from app.storage.tables import metadata
 from app.telephony.simulator import Mischief, Simulator
 from app.transfers import Transfers
 from tests.builders import CUSTOMER, NOON, tel, uid, viewer
 from tests.invariants import World
 
 NONE = Mischief()
+
+
+async def wipe(database: Database) -> None:
+    async with database.writing() as connection:
+        for one in reversed(metadata.sorted_tables):
+            await connection.execute(delete(one))
 
 
 class Stepping:
@@ -45,9 +53,9 @@ class Stepping:
 
     @classmethod
     @asynccontextmanager
-    async def in_(cls, file: Path) -> AsyncIterator["Stepping"]:
-        database = Database(f"sqlite+aiosqlite:///{file}")
-        await database.upgrade()
+    async def in_(cls, database: Database) -> AsyncIterator["Stepping"]:
+        """Empty when it is entered. One database serves many houses: statements are compiled once for each."""
+        await wipe(database)
         house = cls(database)
         collector = asyncio.create_task(house.collect())
         try:
@@ -56,7 +64,6 @@ class Stepping:
             collector.cancel()
             with suppress(asyncio.CancelledError):
                 await collector
-            await database.close()
 
     def clock(self) -> datetime:
         self.now += timedelta(microseconds=1)  # no two things happen at once
@@ -111,9 +118,14 @@ class Stepping:
         async with self.database.reading() as connection:
             live = await stored.live_ids(connection)
         for transfer_id in live:
-            with suppress(EngineUnavailable, NotYet):
-                busy |= await self.dispatch.carry_out_next(transfer_id)
+            busy |= await self._carry_out_one(transfer_id)
         return busy
+
+    async def _carry_out_one(self, transfer_id: str) -> bool:
+        try:
+            return await self.dispatch.carry_out_next(transfer_id)
+        except (EngineUnavailable, NotYet):
+            return True  # it is tried again
 
     async def pass_(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

@@ -3,7 +3,7 @@
 import logging
 from asyncio import CancelledError
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import perf_counter
 
 from graphql import OperationType
@@ -40,14 +40,13 @@ class Journal:
         bind_contextvars(**about)
         entry, begun = Entry(), perf_counter()
         endless = operation.type is OperationType.SUBSCRIPTION
-        self._metrics.subscriptions.inc(endless)
         try:
-            yield entry
+            with self._metrics.subscriptions.track_inprogress() if endless else nullcontext():
+                yield entry
         except (CancelledError, GeneratorExit):
             entry.note(*(() if endless else (CANCELLED,)))
             raise
         finally:
-            self._metrics.subscriptions.dec(endless)
             self._end(operation, entry, perf_counter() - begun)
 
     def refused(self, code: str, request_id: str) -> None:

@@ -101,6 +101,12 @@ async def live_ids(connection: AsyncConnection) -> list[str]:
     return list((await connection.scalars(select(transfers.c.id).where(transfers.c.tm_end.is_(None)))).all())
 
 
+async def live_party_ids(connection: AsyncConnection) -> list[str]:
+    """The calls that have a part in a live transfer, legs that may not have been dialled yet included."""
+    of_live = select(parties.c.call_id).join(transfers, transfers.c.id == parties.c.transfer_id)
+    return list((await connection.scalars(of_live.where(transfers.c.tm_end.is_(None)))).all())
+
+
 async def live_by_status(connection: AsyncConnection) -> dict[str, int]:
     """How many are live, of all customers."""
     counted = select(transfers.c.status, func.count()).where(transfers.c.tm_end.is_(None))

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from re import MULTILINE, findall
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from tests.builders import NOON, TRANSFER, transfer
 from tests.serving import SECRET
 
 DIAL = Order(OrderKind.DIAL, mute_direction=MuteDirection.NONE)
+README = Path(__file__).parents[2] / "README.md"
 LATER = NOON + timedelta(seconds=12)
 
 
@@ -143,6 +145,11 @@ async def test_the_page_is_served_without_a_database_and_says_so(tmp_path: Path)
     lines = response.text.splitlines()
     assert {"transfers_database_up 0.0", "transfers_engine_up 1.0", "transfers_connections 0.0"} <= set(lines)
     assert "transfers_database_unavailable_total 1.0" in lines
+
+
+async def test_the_readme_says_what_to_do_about_every_figure(tmp_path: Path) -> None:
+    shown = findall(r"^# TYPE (transfers_\w+)", (await page(tmp_path)).text, MULTILINE)
+    assert set(findall(r"^\| `(transfers_\w+)`", README.read_text(), MULTILINE)) == set(shown)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,7 @@
 """What the database promises: its tables are the models', no update is lost, and what may be once is there once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
-from shutil import copy
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -20,13 +17,6 @@ from app.storage.counters import last_number, next_number
 from app.storage.database import Database
 from app.storage.tables import metadata, wire_time
 from tests.builders import BRIDGE, CUSTOMER, HELD, LEG, NOON, TRANSFERER, call, ended, transfer, uid
-
-
-@pytest.fixture
-async def database(empty_database: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite+aiosqlite:///{copy(empty_database, tmp_path)}")
-    yield database
-    await database.close()
 
 
 async def test_the_migrations_make_the_tables_of_the_models(database: Database) -> None:

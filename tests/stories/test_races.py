@@ -1,11 +1,9 @@
 """Two things at once: each pair in both orders, and with their reports heard in both orders, through the use cases."""
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +11,7 @@ from app.domain.refusals import Refusal, RefusalCode
 from app.domain.start import StartRequest
 from app.domain.transfer import Status, Transfer, Type
 from app.ports import Rejection
+from app.storage.database import Database
 from tests.builders import CUSTOMER, tel, viewer
 from tests.stepping import Stepping
 
@@ -109,12 +108,10 @@ async def bring_to(house: Stepping, status: Status) -> Transfer:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", ACTS)
-async def test_two_things_at_once(status: Status, tmp_path: Path, empty_database: Path, soak: bool) -> None:
+async def test_two_things_at_once(status: Status, database: Database, soak: bool) -> None:
     for number, (first, second) in enumerate(permutations(ACTS[status], 2)):
         for backwards in (False, True) if soak else (bool(number % 2),):
-            file = tmp_path / f"{number}-{backwards}.sqlite3"
-            shutil.copy(empty_database, file)
-            async with Stepping.in_(file) as house:
+            async with Stepping.in_(database) as house:
                 await _race(house, status, first, second, backwards)
 
 

@@ -285,6 +285,12 @@ class Shaken(RuleBasedStateMachine):
         for transfer_id in await self.live():
             await self.dispatch.carry_out_next(transfer_id)
 
+    async def carry_out_one(self, transfer_id: str) -> bool:
+        try:
+            return await self.dispatch.carry_out_next(transfer_id)
+        except (EngineUnavailable, NotYet):
+            return True  # it is tried again
+
     async def clocks(self) -> None:
         await self.simulator.act()
         await self.recovery.expire_due()
@@ -297,11 +303,8 @@ class Shaken(RuleBasedStateMachine):
         """Everything is heard and carried out."""
         for _ in range(200):
             await self.deliver_all()
-            busy = False
-            for transfer_id in await self.live():
-                with suppress(EngineUnavailable, NotYet):
-                    busy |= await self.dispatch.carry_out_next(transfer_id)
-            if not busy and not self.inbox:
+            busy = [await self.carry_out_one(transfer_id) for transfer_id in await self.live()]
+            if not any(busy) and not self.inbox:
                 return
         raise AssertionError("orders without end")
 
@@ -339,12 +342,9 @@ async def until_available(work: Callable[[], Awaitable[None]]) -> None:
             return await work()
 
 
-STEPS = 40
-QUICK = settings(
-    max_examples=25, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
-Shaken.TestCase.settings = QUICK
-ShakenByRefusals.TestCase.settings = QUICK
+LONG = settings(stateful_step_count=40, suppress_health_check=list(HealthCheck))
+Shaken.TestCase.settings = LONG
+ShakenByRefusals.TestCase.settings = LONG
 
-TestShaken = pytest.mark.slow(Shaken.TestCase)
-TestShakenByRefusals = pytest.mark.slow(ShakenByRefusals.TestCase)
+TestShaken = pytest.mark.timeout(7200)(pytest.mark.slow(Shaken.TestCase))
+TestShakenByRefusals = pytest.mark.timeout(7200)(pytest.mark.slow(ShakenByRefusals.TestCase))

@@ -1,0 +1,15 @@
+"""One server process that all fuzzing goes against, with a few transfers to hit."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.watching import Watched, watched
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with watched(tmp_path_factory.mktemp("fuzz"), simulator_pace=20, recall_pause=0.1) as server:
+        yield server
+        server.check_alive()
+        assert server.errors() == ""
