@@ -99,13 +99,13 @@ class Recovery:
 
     async def _look_at_call(self, call: Call) -> None:
         async with self._database.reading() as connection:
-            concerned = await stored.live_ids_of_call(connection, call.id, call.confbridge_id)
+            concerned = await stored.live_ids_of_call(connection, call)
         for transfer_id in concerned:
             await self._transfers.look(transfer_id)
 
     async def _hear_bridge(self, bridge: Conference) -> None:
         async with self._database.reading() as connection:
-            concerned = [t for t in [await stored.live_of_bridge(connection, bridge.id)] if t]
+            concerned = [t for t in [await stored.live_of_bridge(connection, bridge.customer_id, bridge.id)] if t]
         if not bridge.is_up:
             for t in concerned:  # whoever left before the bridge went counts: ask before we judge
                 parties = (t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts))

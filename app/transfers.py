@@ -173,9 +173,9 @@ class Transfers:
 
     async def _check_no_other(self, connection: AsyncConnection, call: Call) -> None:
         in_the_way = (
-            await transfers.live_of_transferer(connection, call.id)
-            or await transfers.live_of_bridge(connection, call.confbridge_id or "")
-            or await transfers.live_of_transferee(connection, call.id)
+            await transfers.live_of_transferer(connection, call.customer_id, call.id)
+            or await transfers.live_of_bridge(connection, call.customer_id, call.confbridge_id or "")
+            or await transfers.live_of_transferee(connection, call.customer_id, call.id)
         )
         if in_the_way:
             raise Refusal(
@@ -213,7 +213,7 @@ class Transfers:
         if t is None or not t.is_live:
             return None
         parties = (t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts), *t.recall_call_ids)
-        known = await calls.around(connection, parties, t.confbridge_id)
+        known = await calls.around(connection, t.customer_id, parties, t.confbridge_id)
         bridge = await conferences.by_id(connection, t.confbridge_id)
         due = (one for one in sightings(t, known, bridge) if knows(t, one.trigger) and not is_done(t, one.trigger))
         first = next(due, None)

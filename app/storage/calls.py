@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.calls import Call, CallStatus
 from app.storage.counters import next_number
 from app.storage.rows import call_from, call_row
-from app.storage.tables import CallRow, table
+from app.storage.tables import CallRow, table, unsought
 
 calls = table(CallRow)
 CHANGES = "calls"
@@ -38,14 +38,16 @@ async def by_id(connection: AsyncConnection, call_id: str) -> Call | None:
 
 
 async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Call]:
-    wanted = select(calls).where(calls.c.customer_id == customer_id, calls.c.id.in_(ids))
+    wanted = select(calls).where(unsought(calls.c.customer_id) == customer_id, calls.c.id.in_(ids))
     return {row["id"]: call_from(row) for row in (await connection.execute(wanted)).mappings()}
 
 
-async def around(connection: AsyncConnection, ids: Collection[str], confbridge_id: str) -> dict[str, Call]:
+async def around(
+    connection: AsyncConnection, customer_id: str, ids: Collection[str], confbridge_id: str
+) -> dict[str, Call]:
     """These calls, and every live one in the bridge."""
     in_bridge = (calls.c.confbridge_id == confbridge_id) & (calls.c.status != CallStatus.HANGUP.value)
-    wanted = select(calls).where(calls.c.id.in_(ids) | in_bridge)
+    wanted = select(calls).where(unsought(calls.c.customer_id) == customer_id, calls.c.id.in_(ids) | in_bridge)
     return {row["id"]: call_from(row) for row in (await connection.execute(wanted)).mappings()}
 
 
@@ -57,7 +59,7 @@ async def in_conferences(
     present = (
         select(calls, place.label("place"))
         .where(
-            calls.c.customer_id == customer_id,
+            unsought(calls.c.customer_id) == customer_id,
             calls.c.confbridge_id.in_(conference_ids),
             calls.c.status != CallStatus.HANGUP.value,
         )
@@ -78,7 +80,7 @@ async def others_in_bridge(connection: AsyncConnection, call: Call) -> list[Call
         select(calls)
         .where(
             calls.c.confbridge_id == call.confbridge_id,
-            calls.c.customer_id == call.customer_id,
+            unsought(calls.c.customer_id) == call.customer_id,
             calls.c.id != call.id,
             calls.c.status == CallStatus.PROGRESSING.value,
         )

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Conference, ConferenceStatus
 from app.storage.rows import conference_from, conference_row
-from app.storage.tables import ConferenceRow, table
+from app.storage.tables import ConferenceRow, table, unsought
 
 conferences = table(ConferenceRow)
 
@@ -34,7 +34,7 @@ async def by_id(connection: AsyncConnection, conference_id: str) -> Conference |
 
 
 async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Conference]:
-    wanted = select(conferences).where(conferences.c.customer_id == customer_id, conferences.c.id.in_(ids))
+    wanted = select(conferences).where(unsought(conferences.c.customer_id) == customer_id, conferences.c.id.in_(ids))
     return {row["id"]: conference_from(row) for row in (await connection.execute(wanted)).mappings()}
 
 

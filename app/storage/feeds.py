@@ -12,8 +12,9 @@ from app.domain.transfer import Status, Type
 from app.storage.calls import CHANGES
 from app.storage.counters import last_number
 from app.storage.events import last_seq
-from app.storage.lists import CALLS, EVENTS, CallFilter, Condition, call_conditions, transfers_with, unsought
+from app.storage.lists import CALLS, EVENTS, CallFilter, Condition, call_conditions, transfers_with
 from app.storage.rows import call_from, event_from
+from app.storage.tables import unsought
 
 BATCH = 100
 UP = [status for status in CallStatus if status is not CallStatus.HANGUP]

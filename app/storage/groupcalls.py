@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.calls import CallStatus, Groupcall, GroupcallStatus
 from app.domain.transfer import Transfer
 from app.storage.rows import groupcall_from, groupcall_row
-from app.storage.tables import CallRow, GroupcallRow, table
+from app.storage.tables import CallRow, GroupcallRow, table, unsought
 
 groupcalls = table(GroupcallRow)
 calls = table(CallRow)
@@ -79,5 +79,5 @@ async def _by_id(connection: AsyncConnection, groupcall_id: str) -> Groupcall | 
 
 
 async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Groupcall]:
-    wanted = select(groupcalls).where(groupcalls.c.customer_id == customer_id, groupcalls.c.id.in_(ids))
+    wanted = select(groupcalls).where(unsought(groupcalls.c.customer_id) == customer_id, groupcalls.c.id.in_(ids))
     return {row["id"]: groupcall_from(row) for row in (await connection.execute(wanted)).mappings()}

@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     CompoundSelect,
     Select,
-    String,
     Table,
     and_,
     func,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
-    type_coerce,
     union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,7 +26,7 @@ from app.domain.calls import Call, CallDirection, CallStatus, Conference, Groupc
 from app.domain.events import Event
 from app.domain.transfer import LIVE, NOT_DELETED, TERMINAL, Reason, Status, Transfer, Type
 from app.storage.rows import call_from, conference_from, event_from, groupcall_from, transfer_from
-from app.storage.tables import CallRow, ConferenceRow, EventRow, GroupcallRow, PartyRow, TransferRow, table
+from app.storage.tables import CallRow, ConferenceRow, EventRow, GroupcallRow, PartyRow, TransferRow, table, unsought
 
 TRANSFERS, PARTIES, EVENTS = table(TransferRow), table(PartyRow), table(EventRow)
 CALLS, GROUPCALLS, CONFERENCES = table(CallRow), table(GroupcallRow), table(ConferenceRow)
@@ -201,15 +199,6 @@ def _calls_of(customer_id: str, address: str) -> CompoundSelect[Any]:
     """The ids of the calls from or to this target."""
     sides = (CALLS.c.source_target, CALLS.c.destination_target)
     return union_all(*(select(CALLS.c.id).where(CALLS.c.customer_id == customer_id, side == address) for side in sides))
-
-
-def unsought(column: Column) -> ColumnElement[Any]:
-    """The column's value as an expression, which no index has.
-
-    For where another condition leaves few rows, and a database that does not know would rather walk through the whole
-    history of a customer, in the order of the list, looking for them.
-    """
-    return type_coerce(type_coerce(column, String).concat(""), column.type)
 
 
 def _equal(*wanted: tuple[Column, object]) -> list[Condition]:

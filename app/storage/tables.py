@@ -3,7 +3,20 @@
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import JSON, Column, Dialect, ForeignKey, Index, String, Table, TypeDecorator, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Dialect,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+    type_coerce,
+)
 from sqlmodel import Field, SQLModel
 
 WIRE_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -34,6 +47,15 @@ def table(model: type[SQLModel]) -> Table:
     return cast(Table, vars(model)["__table__"])
 
 
+def unsought(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column's value as an expression, which no index has.
+
+    For where another condition leaves few rows, and a database that does not know would rather walk through the whole
+    history of a customer, in the order of the list, looking for them.
+    """
+    return type_coerce(type_coerce(column, String).concat(""), column.type)
+
+
 class TransferRow(SQLModel, table=True):
     __tablename__ = "transfers"
     __table_args__ = (
@@ -41,6 +63,7 @@ class TransferRow(SQLModel, table=True):
         # the lock of a live transfer: it is there exactly as long as tm_end is not
         Index(
             "one_live_transfer_per_call",
+            "customer_id",
             "transferer_call_id",
             unique=True,
             sqlite_where=text("tm_end IS NULL"),
@@ -48,6 +71,7 @@ class TransferRow(SQLModel, table=True):
         ),
         Index(
             "one_live_transfer_per_bridge",
+            "customer_id",
             "confbridge_id",
             unique=True,
             sqlite_where=text("tm_end IS NULL"),

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from sqlalchemy import RowMapping, Select, and_, func, insert, select, update
+from sqlalchemy import RowMapping, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.calls import Call
 from app.domain.transfer import Party, Transfer
 from app.storage.rows import transfer_from, transfer_row
-from app.storage.tables import PartyRow, TransferRow, table
+from app.storage.tables import PartyRow, TransferRow, table, unsought
 
 transfers = table(TransferRow)
 parties = table(PartyRow)
@@ -54,12 +55,12 @@ async def by_id(connection: AsyncConnection, transfer_id: str) -> Transfer | Non
 
 
 async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Transfer]:
-    found = await _rows(connection, _of(customer_id).where(transfers.c.id.in_(ids)))
+    found = await _rows(connection, _found_of(customer_id).where(transfers.c.id.in_(ids)))
     return {row["id"]: transfer_from(row) for row in found}
 
 
 async def by_groupcalls(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Transfer]:
-    found = await _rows(connection, _of(customer_id).where(transfers.c.groupcall_id.in_(ids)))
+    found = await _rows(connection, _found_of(customer_id).where(transfers.c.groupcall_id.in_(ids)))
     return {row["groupcall_id"]: transfer_from(row) for row in found}
 
 
@@ -71,7 +72,11 @@ async def live_by_calls(
         connection,
         select(transfers, parties.c.call_id, parties.c.role)
         .join(parties, parties.c.transfer_id == transfers.c.id)
-        .where(transfers.c.customer_id == customer_id, parties.c.call_id.in_(call_ids), transfers.c.tm_end.is_(None)),
+        .where(
+            unsought(transfers.c.customer_id) == customer_id,
+            parties.c.call_id.in_(call_ids),
+            transfers.c.tm_end.is_(None),
+        ),
     )
     return {row["call_id"]: (_without(row, "call_id", "role"), Party(row["role"])) for row in found}
 
@@ -80,21 +85,22 @@ def _without(row: RowMapping, *names: str) -> Transfer:
     return transfer_from({name: value for name, value in row.items() if name not in names})
 
 
-async def live_ids_of_call(connection: AsyncConnection, call_id: str, confbridge_id: str | None) -> list[str]:
+async def live_ids_of_call(connection: AsyncConnection, call: Call) -> list[str]:
     """The live transfers that a report on this call may concern: by its part, or by the bridge it is in."""
     by_part = (
         select(transfers.c.id)
         .join(parties, parties.c.transfer_id == transfers.c.id)
-        .where(parties.c.call_id == call_id, transfers.c.tm_end.is_(None))
+        .where(
+            parties.c.call_id == call.id,
+            unsought(transfers.c.customer_id) == call.customer_id,
+            transfers.c.tm_end.is_(None),
+        )
     )
-    return list((await connection.scalars(by_part)).all()) or await live_ids_of_bridge(connection, confbridge_id)
-
-
-async def live_ids_of_bridge(connection: AsyncConnection, confbridge_id: str | None) -> list[str]:
-    if confbridge_id is None:
-        return []
-    in_bridge = and_(transfers.c.confbridge_id == confbridge_id, transfers.c.tm_end.is_(None))
-    return list((await connection.scalars(select(transfers.c.id).where(in_bridge))).all())
+    found = list((await connection.scalars(by_part)).all())
+    if found or call.confbridge_id is None:
+        return found
+    in_bridge = await live_of_bridge(connection, call.customer_id, call.confbridge_id)
+    return [in_bridge.id] if in_bridge else []
 
 
 async def live_ids(connection: AsyncConnection) -> list[str]:
@@ -113,23 +119,24 @@ async def live_by_status(connection: AsyncConnection) -> dict[str, int]:
     return {row[0]: row[1] for row in await connection.execute(counted.group_by(transfers.c.status))}
 
 
-async def live_of_transferer(connection: AsyncConnection, call_id: str) -> Transfer | None:
-    return await _one(connection, _live().where(transfers.c.transferer_call_id == call_id))
+async def live_of_transferer(connection: AsyncConnection, customer_id: str, call_id: str) -> Transfer | None:
+    return await _one(connection, _live(customer_id).where(transfers.c.transferer_call_id == call_id))
 
 
-async def live_of_bridge(connection: AsyncConnection, confbridge_id: str) -> Transfer | None:
-    return await _one(connection, _live().where(transfers.c.confbridge_id == confbridge_id))
+async def live_of_bridge(connection: AsyncConnection, customer_id: str, confbridge_id: str) -> Transfer | None:
+    return await _one(connection, _live(customer_id).where(transfers.c.confbridge_id == confbridge_id))
 
 
-async def live_of_transferee(connection: AsyncConnection, call_id: str) -> Transfer | None:
-    return await _one(connection, _live().where(transfers.c.transferee_call_id == call_id))
+async def live_of_transferee(connection: AsyncConnection, customer_id: str, call_id: str) -> Transfer | None:
+    live = _found_of(customer_id).where(transfers.c.transferee_call_id == call_id, transfers.c.tm_end.is_(None))
+    return await _one(connection, live)
 
 
 async def latest_that_brought(connection: AsyncConnection, customer_id: str, call_id: str) -> str | None:
     """The transfer whose destination this call was."""
     brought = (
         select(transfers.c.id)
-        .where(transfers.c.transferee_call_id == call_id, transfers.c.customer_id == customer_id)
+        .where(transfers.c.transferee_call_id == call_id, unsought(transfers.c.customer_id) == customer_id)
         .order_by(transfers.c.tm_create.desc())
         .limit(1)
     )
@@ -138,7 +145,8 @@ async def latest_that_brought(connection: AsyncConnection, customer_id: str, cal
 
 
 async def by_idempotency_key(connection: AsyncConnection, customer_id: str, key: str) -> Transfer | None:
-    return await _one(connection, _of(customer_id).where(transfers.c.idempotency_key == key))
+    once = (transfers.c.customer_id == customer_id) & (transfers.c.idempotency_key == key)
+    return await _one(connection, select(transfers).where(once))
 
 
 async def due(connection: AsyncConnection, now: datetime) -> list[str]:
@@ -154,12 +162,12 @@ async def next_deadline(connection: AsyncConnection) -> datetime | None:
     return found
 
 
-def _of(customer_id: str) -> Select[tuple[object, ...]]:
-    return select(transfers).where(transfers.c.customer_id == customer_id)
+def _found_of(customer_id: str) -> Select[tuple[object, ...]]:
+    return select(transfers).where(unsought(transfers.c.customer_id) == customer_id)
 
 
-def _live() -> Select[tuple[object, ...]]:
-    return select(transfers).where(transfers.c.tm_end.is_(None))
+def _live(customer_id: str) -> Select[tuple[object, ...]]:
+    return select(transfers).where(transfers.c.customer_id == customer_id, transfers.c.tm_end.is_(None))
 
 
 async def _rows(connection: AsyncConnection, query: Select[tuple[object, ...]]) -> Iterable[RowMapping]:

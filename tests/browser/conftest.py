@@ -43,7 +43,7 @@ async def window(browser: Browser, server: Served) -> AsyncIterator[BrowserConte
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda opened: asked.append(opened.url.replace("ws", "http", 1)))
         page.on("console", lambda message: complaints.extend(_complaint(message)))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: complaints.extend(_unexpected(str(error))))
 
     context.on("page", listen)
     async with context:
@@ -54,5 +54,9 @@ async def window(browser: Browser, server: Served) -> AsyncIterator[BrowserConte
 
 
 def _complaint(message: ConsoleMessage) -> list[str]:
-    refused = message.text.startswith("Socket closed with event 4403")  # GraphiQL tells of a bad token there
-    return [message.text] if message.type in ("error", "warning") and not refused else []
+    return _unexpected(message.text) if message.type in ("error", "warning") else []
+
+
+def _unexpected(text: str) -> list[str]:
+    """GraphiQL tells of a bad token there."""
+    return [] if text.startswith("Socket closed with event 4403") else [text]

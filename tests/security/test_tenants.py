@@ -138,7 +138,6 @@ async def carry_out(estate: Estate) -> None:
 # --- a bridge that both are in, should an exchange ever tell of one
 
 
-@pytest.mark.xfail(reason="the guards of a start ask for live transfers of any customer")
 async def test_a_start_in_a_bridge_of_theirs_does_not_tell_that_they_have_a_transfer(
     both: Estate, alone: Estate
 ) -> None:
@@ -146,7 +145,6 @@ async def test_a_start_in_a_bridge_of_theirs_does_not_tell_that_they_have_a_tran
     assert await told(both, US.viewer(), START, **asked) == await told(alone, US.viewer(), START, **asked)
 
 
-@pytest.mark.xfail(reason="calls.around() reads the calls of any customer")
 async def test_a_call_of_theirs_that_joins_our_bridge_becomes_no_party_of_ours(both: Estate) -> None:
     joined = call_of(THEM, THEM.id("newcomer"), confbridge_id=live(US).confbridge_id)
     await both.keep(joined)

@@ -108,7 +108,7 @@ def without(*names: str) -> dict[str, Any]:
         CLAIMS | {"exp": "soon"},
         CLAIMS | {"exp": float("inf")},
         CLAIMS | {"exp": 10**30},
-        CLAIMS | {"nbf": int(time.time()) + 60},
+        CLAIMS | {"nbf": int(time.time()) + 3600},
         CLAIMS | {"sub": 5},
         CLAIMS | {"customer_id": "acme"},
         CLAIMS | {"customer_id": 5},

@@ -16,7 +16,7 @@ from app.storage import calls, events, transfers
 from app.storage.counters import last_number, next_number
 from app.storage.database import Database
 from app.storage.tables import metadata, wire_time
-from tests.builders import BRIDGE, CUSTOMER, HELD, LEG, NOON, TRANSFERER, call, ended, transfer, uid
+from tests.builders import BRIDGE, CUSTOMER, HELD, NOON, TRANSFERER, call, ended, leg, transfer, uid
 
 
 async def test_the_migrations_make_the_tables_of_the_models(database: Database) -> None:
@@ -123,10 +123,10 @@ async def test_a_leg_is_found_before_its_first_report(database: Database) -> Non
     async with database.writing() as connection:
         await transfers.add(connection, transfer())
         for party in (TRANSFERER, HELD):
-            assert await transfers.live_ids_of_call(connection, party, None) == [transfer().id]
-        assert await transfers.live_ids_of_call(connection, transfer().attempts[0].call_id, None) == [transfer().id]
-        assert await transfers.live_ids_of_call(connection, uid("stranger"), None) == []
-        assert LEG != TRANSFERER
+            assert await transfers.live_ids_of_call(connection, call(party, confbridge_id=None)) == [transfer().id]
+        first = leg(transfer().attempts[0].call_id)
+        assert await transfers.live_ids_of_call(connection, first) == [transfer().id]
+        assert await transfers.live_ids_of_call(connection, call(uid("stranger"), confbridge_id=None)) == []
 
 
 async def test_of_two_tellings_of_a_call_the_newer_counts(database: Database) -> None:

@@ -199,14 +199,14 @@ def upgrade() -> None:
     with op.batch_alter_table("transfers", schema=None) as batch_op:
         batch_op.create_index(
             "one_live_transfer_per_bridge",
-            ["confbridge_id"],
+            ["customer_id", "confbridge_id"],
             unique=True,
             sqlite_where=sa.text("tm_end IS NULL"),
             postgresql_where=sa.text("tm_end IS NULL"),
         )
         batch_op.create_index(
             "one_live_transfer_per_call",
-            ["transferer_call_id"],
+            ["customer_id", "transferer_call_id"],
             unique=True,
             sqlite_where=sa.text("tm_end IS NULL"),
             postgresql_where=sa.text("tm_end IS NULL"),

@@ -1,0 +1,52 @@
+"""The server as it is put together for production, listening in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from app.main import build_server
+from app.server.limits import TransportLimits
+from app.server.listener import listen
+from app.server.patience import Config
+from app.server.serve import Server
+from app.settings import Settings
+from tests.serving import SECRET, TLS, token
+
+RESPONSE = "application/graphql-response+json"
+
+
+@dataclass(frozen=True)
+class Premises:
+    url: str
+    settings: Settings
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """Signed in, unless it is said otherwise."""
+        signed_in = {"Authorization": f"Bearer {token()}", "Accept": RESPONSE}
+        return httpx.AsyncClient(base_url=self.url, headers={**signed_in, **headers}, verify=TLS, timeout=30)
+
+    @property
+    def socket_url(self) -> str:
+        return self.url.replace("http", "ws", 1) + "/graphql"
+
+
+@asynccontextmanager
+async def premises(folder: Path, is_demo: bool = False, **given: Any) -> AsyncIterator[Premises]:
+    """`given` are settings. Whatever host they name, it listens on loopback."""
+    url = f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"
+    settings = Settings(database_url=url, auth_secret=SecretStr(SECRET), **given)
+    built, limits = build_server(settings, is_demo), TransportLimits()
+    listener = listen(port=0)
+    server = Server(Config(built.app, limits.send_timeout, limits.body_bytes), built.endpoint.drain, 5)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        yield Premises(f"http://127.0.0.1:{listener.getsockname()[1]}", settings)
+    finally:
+        server.should_exit = True
+        await serving
