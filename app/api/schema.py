@@ -29,6 +29,11 @@ class Mutation(SimulationMutations, TransferMutations):
 class Schema(strawberry.Schema):
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """The transport logs: a fault with its trace, a client's mistake by its code alone."""
+        if (
+            self.config.disable_field_suggestions
+        ):  # Strawberry takes care of fields; there are arguments and values, too
+            for error in errors:
+                error.message = error.message.partition(" Did you mean ")[0]
 
 
 def build_schema(extensions: Iterable[Extension] = (), *, introspection: bool = True) -> Schema:

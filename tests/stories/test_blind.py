@@ -7,6 +7,8 @@ import pytest
 from tests.serving import Json
 from tests.stories.desk import OPEN, Desk, Refused, audio, ending, leg
 
+pytestmark = pytest.mark.slow
+
 BLIND = {"type": "BLIND"}
 
 

@@ -1,6 +1,10 @@
 """Transfers out of a call with more than two parties."""
 
+import pytest
+
 from tests.stories.desk import HELD, OPEN, Desk, audio, ending
+
+pytestmark = pytest.mark.slow
 
 PARTY = "+15557000003"
 

@@ -2,7 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from tests.stories.desk import Desk, ending, leg
+
+pytestmark = pytest.mark.slow
 
 
 async def test_of_two_answers_one_wins(desk: Desk) -> None:

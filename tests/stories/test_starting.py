@@ -7,6 +7,8 @@ import pytest
 
 from tests.stories.desk import Desk, Refused, tel
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_repeated_start_is_the_same_transfer(desk: Desk) -> None:
     talk = await desk.talk()

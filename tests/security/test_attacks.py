@@ -1,0 +1,426 @@
+"""Known attacks on GraphQL servers, against this one as it is put together: each is refused, and cheaply.
+
+The README's section "Security" says which test is for which attack.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import pytest_asyncio
+from sqlalchemy import update
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin, Subprotocol
+
+from app.server.limits import TransportLimits
+from app.storage.database import Database
+from app.storage.tables import TransferRow, table
+from tests.security.premises import Premises, premises
+from tests.security.world import US, Estate, live, settle_in
+from tests.server.toy import authorization, site
+from tests.serving import Json, token
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CPU_SECONDS = 1.0
+"""Of client and server together. The cheapest of these documents takes a bare server longer."""
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Premises]:
+    async with premises(tmp_path_factory.mktemp("attacked")) as house:
+        yield house
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def beyond_loopback(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Premises]:
+    """With the settings of a server that anybody can reach."""
+    async with premises(tmp_path_factory.mktemp("beyond"), host="0.0.0.0") as house:
+        yield house
+
+
+@asynccontextmanager
+async def cheaply() -> AsyncIterator[None]:
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < CPU_SECONDS
+
+
+async def refusals(house: Premises, query: str, status: int = 400) -> list[tuple[str, str]]:
+    """Code and message of each error."""
+    async with cheaply(), house.client() as client:
+        answer = await client.post("/graphql", json={"query": query})
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert "data" not in body
+    return [(error["extensions"]["code"], error["message"]) for error in body["errors"]]
+
+
+async def codes(house: Premises, query: str, status: int = 400) -> list[str]:
+    return [code for code, _ in await refusals(house, query, status)]
+
+
+# --- documents that multiply
+
+
+def aliases(count: int) -> str:
+    return "{" + " ".join(f"a{n}:__typename" for n in range(count)) + "}"
+
+
+def fan_out(levels: int, width: int) -> str:
+    """width ** levels objects, by a fragment for each level."""
+    each = "fragment F%d on Transfer{%s}"
+    spread = [" ".join(f"a{w}:previousTransfer{{...F{n + 1}}}" for w in range(width)) for n in range(levels)]
+    fragments = "".join(each % (n, inner) for n, inner in enumerate(spread))
+    return f'{{transfer(id:""){{...F0}}}}{fragments}{each % (levels, "id")}'
+
+
+def nested(depth: int) -> str:
+    return '{transfer(id:"")' + "{previousTransfer" * depth + "{id}" + "}" * depth + "}"
+
+
+def listed(levels: int) -> str:
+    return (
+        "{transfers(first:10){nodes{heldCalls" * 1
+        + "{transfers(first:10){nodes{heldCalls" * levels
+        + ("{id}" + "}}}" * levels + "}}}")
+    )
+
+
+async def test_ten_thousand_aliases(house: Premises) -> None:
+    assert await codes(house, aliases(10_000), 413) == ["PAYLOAD_TOO_LARGE"]
+    assert await codes(house, aliases(4_000)) == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, aliases(101)) == ["TOO_MANY_ALIASES"]
+
+
+async def test_a_fan_out_of_fragments(house: Premises) -> None:
+    deep = fan_out(18, 2)
+    assert len(deep) < 1_500  # 262,144 objects
+    assert await codes(house, deep) == ["QUERY_TOO_DEEP"]
+    assert await codes(house, fan_out(6, 16)) == ["QUERY_TOO_COMPLEX"]
+
+
+async def test_a_fan_out_of_lists(house: Premises) -> None:
+    assert await codes(house, listed(2)) == ["QUERY_TOO_COMPLEX"]
+
+
+async def test_a_deep_document(house: Premises) -> None:
+    assert await codes(house, nested(20)) == ["QUERY_TOO_DEEP"]
+    assert await codes(house, nested(190)) == ["QUERY_TOO_DEEP"]
+    assert await codes(house, nested(400)) == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, "{" + "...{" * 30 + "__typename" + "}" * 31) == ["QUERY_TOO_DEEP"]
+
+
+async def test_an_empty_selection(house: Premises) -> None:
+    """Valid by now, and nothing special."""
+    async with house.client() as client:
+        answer = await client.post("/graphql", json={"query": "{viewer{}}"})
+    assert answer.json()["data"] == {"viewer": {}}
+
+
+async def test_an_unknown_fragment(house: Premises) -> None:
+    assert await refusals(house, "{...Z}") == [("GRAPHQL_VALIDATION_FAILED", "Unknown fragment 'Z'.")]
+
+
+async def test_five_thousand_directives(house: Premises) -> None:
+    assert await codes(house, "{viewer" + "@a" * 5_000 + "{subject}}") == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, "{viewer" + "@a" * 101 + "{subject}}") == ["TOO_MANY_DIRECTIVES"]
+
+
+async def test_the_same_field_six_thousand_times(house: Premises) -> None:
+    assert await codes(house, "{" + "__typename " * 6_000 + "}") == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, "{" + "__typename " * 1_400 + "}") == ["TOO_MANY_REPEATS"]
+
+
+async def test_fragments_in_a_circle(house: Premises) -> None:
+    circle = "{...A} fragment A on Query{...B} fragment B on Query{...C} fragment C on Query{...A}"
+    assert set(await codes(house, circle)) == {"GRAPHQL_VALIDATION_FAILED"}
+    assert set(await codes(house, "{...A} fragment A on Query{viewer{subject} ...A}")) == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+async def test_comments_without_end(house: Premises) -> None:
+    assert await codes(house, "#\n" * 20_000 + "{__typename}") == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, "#" + "x" * 40_000 + "\n{__typename}") == ["QUERY_TOO_LONG"]
+
+
+# --- what the schema gives away
+
+
+async def test_deep_introspection(house: Premises) -> None:
+    deep = "{__schema{types{fields{type{fields{type{fields{type{name}}}}}}}}}"
+    assert await refusals(house, deep) == [("GRAPHQL_VALIDATION_FAILED", "Maximum introspection depth exceeded")]
+
+
+@pytest.mark.parametrize("query", ["{__schema{queryType{name}}}", '{__type(name:"Call"){name}}'])
+async def test_introspection_beyond_loopback(beyond_loopback: Premises, query: str) -> None:
+    assert set(await codes(beyond_loopback, query)) == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+MISSPELT: dict[str, Json] = {
+    "field": {"query": "{viewr{subject}}"},
+    "leaf": {"query": "{viewer{subjec}}"},
+    "argument": {"query": "{transfers(frist:1){totalCount}}"},
+    "type": {"query": "{...on Quer{__typename}}"},
+    "enum": {"query": "{transfers(order:DSC){totalCount}}"},
+    "input": {"query": "{transfers(filter:{statusess:[]}){totalCount}}"},
+    "variable": {
+        "query": "query($f:TransferFilter){transfers(filter:$f){totalCount}}",
+        "variables": {"f": {"statusess": []}},
+    },
+    "value": {"query": "query($o:OrderDirection){transfers(order:$o){totalCount}}", "variables": {"o": "DSC"}},
+}
+
+
+@pytest.mark.parametrize("asked", MISSPELT.values(), ids=MISSPELT)
+async def test_suggestions_go_with_introspection(house: Premises, beyond_loopback: Premises, asked: Json) -> None:
+    async with house.client() as inside, beyond_loopback.client() as outside:
+        helpful = (await inside.post("/graphql", json=asked)).json()["errors"]
+        discreet = (await outside.post("/graphql", json=asked)).json()["errors"]
+    assert "Did you mean" in helpful[0]["message"]
+    assert "Did you mean" not in str(discreet)
+    assert discreet[0]["extensions"]["code"] == helpful[0]["extensions"]["code"]
+
+
+async def test_nor_are_there_any_on_a_socket(beyond_loopback: Premises) -> None:
+    async with opened(beyond_loopback) as socket:
+        for number, query in enumerate(("{viewr{subject}}", "subscription{transferEvents(aftr:null){id}}")):
+            await say(socket, type="subscribe", id=str(number), payload={"query": query})
+            message = await hear(socket)
+            assert message["type"] == "error"
+            assert "Did you mean" not in str(message)
+
+
+@pytest.mark.parametrize("path", ["/", "/graphiql", "/graphiql/", "/graphiql/session.json", "/metrics"])
+async def test_pages_beyond_loopback(beyond_loopback: Premises, path: str) -> None:
+    async with beyond_loopback.client() as client:
+        assert (await client.get(path)).status_code == 404
+
+
+async def test_a_page_on_loopback_signs_nobody_in_without_a_demo(house: Premises) -> None:
+    async with house.client() as client:
+        assert (await client.get("/graphiql/session.json")).json() == {}
+
+
+async def test_trusted_documents_are_not_to_be_had_by_a_client(house: Premises) -> None:
+    """Nothing that a client sends is kept to be run by its hash."""
+    hashed = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+    async with house.client() as client:
+        both = await client.post("/graphql", json={"query": "{__typename}", "extensions": hashed})
+        alone = await client.post("/graphql", json={"extensions": hashed})
+    assert both.json()["data"] == {"__typename": "Query"}
+    assert (alone.status_code, alone.json()["errors"][0]["extensions"]["code"]) == (400, "BAD_REQUEST")
+
+
+# --- bodies
+
+
+DEEP = b"[" * 50_000 + b"]" * 50_000
+BODIES: dict[str, tuple[bytes, int, str]] = {
+    "batch": (b'[{"query": "{__typename}"}, {"query": "{__typename}"}]', 400, "BAD_REQUEST"),
+    "5 MB": (b'{"query": "{__typename}", "variables": {"a": "%b"}}' % (b"x" * 5_000_000), 413, "PAYLOAD_TOO_LARGE"),
+    "deep JSON": (DEEP[:90_000], 400, "BAD_REQUEST"),
+    "deep variables": (b'{"query": "{__typename}", "variables": {"a": %b}}' % DEEP[25_000:75_000], 400, "BAD_REQUEST"),
+    "bad UTF-8": (b'{"query": "\xff\xfe"}', 400, "BAD_REQUEST"),
+    "half a surrogate": (b'{"query": "\\ud800"}', 400, "BAD_REQUEST"),
+    "null": (b"null", 400, "BAD_REQUEST"),
+    "string": (b'"{__typename}"', 400, "BAD_REQUEST"),
+    "number": (b"5", 400, "BAD_REQUEST"),
+    "nothing": (b"", 400, "BAD_REQUEST"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_body_that_is_a_weapon(house: Premises, name: str) -> None:
+    body, status, code = BODIES[name]
+    async with cheaply(), house.client() as client:
+        answer = await client.post("/graphql", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (status, code)
+
+
+# --- sockets
+
+
+@asynccontextmanager
+async def opened(house: Premises, bearer: str | None = "") -> AsyncIterator[ClientConnection]:
+    """Signed in with this token: one with every permission when it is empty, and not at all when there is none."""
+    protocols = [Subprotocol("graphql-transport-ws")]
+    async with connect(house.socket_url, subprotocols=protocols, compression=None) as socket:
+        if bearer is not None:
+            await say(socket, type="connection_init", payload={"Authorization": f"Bearer {bearer or token()}"})
+            assert (await hear(socket))["type"] == "connection_ack"
+        yield socket
+
+
+async def say(socket: ClientConnection, **message: Any) -> None:
+    await socket.send(orjson.dumps(message).decode())
+
+
+async def hear(socket: ClientConnection) -> Json:
+    async with asyncio.timeout(10):
+        return dict(orjson.loads(await socket.recv()))
+
+
+async def test_a_flood_of_subscriptions_on_one_socket(house: Premises) -> None:
+    query = {"query": "subscription { transferEvents { id } }"}
+    async with opened(house) as socket:
+        for number in range(101):
+            await say(socket, type="subscribe", id=str(number), payload=query)
+        message = await hear(socket)
+        assert (message["id"], message["type"]) == ("100", "error")
+        assert message["payload"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
+
+
+async def test_a_flood_of_sockets() -> None:
+    """The limits are of 2,000; here there are two."""
+    assert (TransportLimits().sockets_per_address, TransportLimits().sockets_per_customer) == (2_000, 2_000)
+    for limits in (TransportLimits(sockets_per_address=2), TransportLimits(sockets_per_customer=2)):
+        async with site(limits) as running, AsyncExitStack() as stack:
+            url = f"ws://127.0.0.1:{running.port}/graphql"
+            said = []
+            for _ in range(3):
+                socket = await stack.enter_async_context(
+                    connect(url, subprotocols=[Subprotocol("graphql-transport-ws")])
+                )
+                said.append(await greeted(socket))
+            assert said == ["connection_ack", "connection_ack", 1013]
+
+
+async def greeted(socket: ClientConnection) -> str | int | None:
+    """The type of the answer, or the code by which the socket is closed."""
+    try:
+        await say(socket, type="connection_init", payload=authorization())
+        return str((await hear(socket))["type"])
+    except ConnectionClosed:
+        return socket.close_code
+
+
+async def test_a_document_that_multiplies_by_socket(house: Premises) -> None:
+    async with opened(house) as socket, cheaply():
+        await say(socket, type="subscribe", id="1", payload={"query": fan_out(18, 2)})
+        message = await hear(socket)
+        assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "QUERY_TOO_DEEP")
+        await say(socket, type="ping")  # the socket goes on
+        assert await hear(socket) == {"type": "pong"}
+
+
+@pytest.mark.parametrize("frame", ["{", "null", "[]", "5", '"x"', "[" * 50_000, '{"type": 5}', '{"type": "start"}'])
+async def test_a_frame_that_is_a_weapon(house: Premises, frame: str) -> None:
+    async with opened(house) as socket:
+        await socket.send(frame)
+        await socket.wait_closed()
+        assert socket.close_code == 4400
+
+
+async def test_a_frame_of_5_mb(house: Premises) -> None:
+    async with opened(house) as socket:
+        with suppress(ConnectionClosed):  # perhaps before it is all sent
+            await socket.send("x" * 5_000_000)
+        await socket.wait_closed()
+        assert socket.close_code == 1009
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
+async def test_a_socket_from_a_page_of_another_origin(house: Premises, origin: str) -> None:
+    protocols = [Subprotocol("graphql-transport-ws")]
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(house.socket_url, subprotocols=protocols, origin=Origin(origin))
+    assert refused.value.response.status_code == 403
+
+
+async def test_the_legacy_protocol(house: Premises) -> None:
+    async with connect(house.socket_url, subprotocols=[Subprotocol("graphql-ws")]) as socket:
+        await socket.wait_closed()
+        assert socket.close_code == 4406
+
+
+async def test_a_socket_without_a_token_runs_nothing(house: Premises) -> None:
+    async with opened(house, bearer=None) as socket:
+        await say(socket, type="subscribe", id="1", payload={"query": "{__typename}"})
+        await socket.wait_closed()
+        assert socket.close_code == 4401
+
+
+# --- requests that a page of another origin can have a browser send
+
+
+QUERY = {"query": "{viewer{customerId}}"}
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+async def test_a_simple_post(house: Premises, kind: str) -> None:
+    """What needs no preflight: refused with a token, and all the more with what a browser sends by itself."""
+    body = json.dumps(QUERY).encode()
+    async with house.client() as client:
+        answer = await client.post("/graphql", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 415
+    async with httpx.AsyncClient(base_url=house.url, cookies={"Authorization": f"Bearer {token()}"}) as client:
+        answer = await client.post("/graphql", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 401
+
+
+async def test_a_get_without_a_header_that_forces_a_preflight(house: Premises) -> None:
+    cookies = {"Authorization": f"Bearer {token()}", "token": token()}
+    async with httpx.AsyncClient(base_url=house.url, cookies=cookies) as client:
+        answer = await client.get("/graphql", params={**QUERY, "access_token": token(), "token": token()})
+    assert answer.status_code == 401
+    assert answer.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
+async def test_a_mutation_by_get(house: Premises) -> None:
+    query = 'mutation { deleteTransfer(input: {transferId: ""}) { deletedTransferId } }'
+    async with house.client() as client:
+        answer = await client.get("/graphql", params={"query": query})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_a_preflight_of_another_origin(house: Premises) -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    asked["Access-Control-Request-Headers"] = "authorization,content-type"
+    async with house.client(**asked) as client:
+        answer = await client.options("/graphql")
+        simple = await client.post("/graphql", json=QUERY)
+    for one in (answer, simple):
+        assert not [name for name in one.headers if name.startswith("access-control-allow")]
+
+
+# --- faults
+
+
+async def test_a_fault_tells_nothing_of_itself(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("broken")
+    database = Database(f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}")
+    await database.upgrade()
+    async with Estate(database).open() as estate:
+        await settle_in(estate, US, US)
+        broken = update(table(TransferRow)).where(table(TransferRow).c.id == US.id("past"))
+        async with database.writing() as connection:
+            await connection.execute(broken.values(status="SOMETHING ELSE"))
+    async with premises(folder) as house, house.client(Authorization=f"Bearer {token(US.customer)}") as client:
+        query = "query ($id: ID!) { transfer(id: $id) { id } }"
+        answer = await client.post("/graphql", json={"query": query, "variables": {"id": US.id("past")}})
+        other = await client.post("/graphql", json={"query": query, "variables": {"id": live(US).id}})
+    (error,) = answer.json()["errors"]
+    assert (error["message"], error["path"]) == ("Internal server error", ["transfer"])
+    assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": answer.headers["x-request-id"]}
+    for text in ("SOMETHING ELSE", "ValueError", "Traceback", "SELECT", "sqlite"):
+        assert text not in answer.text
+    assert other.json()["data"] == {"transfer": {"id": live(US).id}}
+
+
+async def test_who_spends_more_than_the_budget_has_to_wait(house: Premises) -> None:
+    """A subscription pays for its start as it asks, so four such cost more than can be saved up."""
+    query = "subscription{transferEvents{transfer{heldCalls{transfers(first:9){nodes{heldCalls{id}}}}}}}"
+    async with opened(house, bearer=token(subject="spender")) as socket:
+        for number in range(5):
+            await say(socket, type="subscribe", id=str(number), payload={"query": query})
+        message = await hear(socket)
+    (error,) = message["payload"]
+    assert (message["type"], error["extensions"]["code"]) == ("error", "THROTTLED")
+    assert error["extensions"]["retryAfter"] > 0
