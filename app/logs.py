@@ -44,12 +44,12 @@ def second(timestamp: int) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def trace(error: BaseException) -> Iterator[str]:
+def trace(error: BaseException, *told: BaseException) -> Iterator[str]:
     """Where it came from and of what class it is. Not its message: that may quote a note, or a token."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     for earlier in (cause, *getattr(error, "exceptions", ())):
-        if earlier:
-            yield from trace(earlier)
+        if earlier and earlier not in (error, *told):  # they may go round in circles
+            yield from trace(earlier, error, *told)
             yield "which led to\n"
     yield from format_tb(error.__traceback__)
     yield f"{type(error).__module__}.{type(error).__qualname__}\n"
@@ -78,7 +78,9 @@ def renderer(log_format: str) -> Callable[[Entry], str]:
 
 
 def configure_logs(log_format: str, level: str) -> None:
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line shows them
+    # No line shows what these find out; the documentation says to turn them off so.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(Lines(renderer(log_format)))
     logging.basicConfig(handlers=[handler], level=level, force=True)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -45,6 +47,8 @@ if TYPE_CHECKING:  # its packages are an extra: it is loaded when it is wanted
     from app.tracing import Tracing
 
 log = logging.getLogger(__name__)
+
+HOME = ["localhost", "127.0.0.1", "::1", "[::1]"]
 
 AGAIN_SECONDS = 1.0
 """What runs for as long as the server does, and has failed, begins again after so long."""
@@ -215,9 +219,14 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         *([metrics_page(house.metrics, house.take_figures)] if measured else ()),
         *(_pages(demo.session if demo else None) if pages else ()),
     ]
-    middleware = [house.tracing.middleware] if house.tracing else []
+    middleware = [*([house.tracing.middleware] if house.tracing else []), *(_at_home(settings) if is_demo else [])]
     app = Starlette(routes=routes, middleware=middleware, lifespan=_lifespan(house, demo))
     return Server(app, house, endpoint, demo)
+
+
+def _at_home(settings: Settings) -> list[Middleware]:
+    """A demo gives its token to any page of its own origin: no other name may be made to lead here (DNS rebinding)."""
+    return [Middleware(TrustedHostMiddleware, allowed_hosts=HOME)] if settings.is_loopback else []
 
 
 def _limits() -> tuple[Limits, Budget]:

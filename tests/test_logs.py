@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from structlog.contextvars import bound_contextvars
 
-from app.logs import CHATTY, Lines, as_json, as_text, configure_logs
+from app.logs import CHATTY, Lines, as_json, as_text, configure_logs, trace
 
 NOTE = "the caller cried"
 
@@ -30,10 +30,12 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
 @pytest.fixture
 def plain_logging() -> Iterator[None]:
     """What configure_logs changes is put back."""
+    speed = logging._srcfile, logging.logThreads, logging.logProcesses, logging.logMultiprocessing
     root, chatty = logging.getLogger(), [logging.getLogger(name) for name in CHATTY]
     handlers, levels = root.handlers[:], {one: one.level for one in (root, *chatty)}
     yield
     root.handlers[:] = handlers
+    logging._srcfile, logging.logThreads, logging.logProcesses, logging.logMultiprocessing = speed
     for one, level in levels.items():
         one.setLevel(level)
 
@@ -65,6 +67,12 @@ def test_a_fault_is_traced_without_its_message() -> None:
     assert line.endswith("builtins.ValueError\n")
     assert "in raised" in line
     assert NOTE not in line
+
+
+def test_errors_that_led_to_each_other_are_traced_once() -> None:
+    first, second = ValueError(), KeyError()
+    first.__context__, second.__context__ = second, first
+    assert "".join(trace(first)) == "builtins.KeyError\nwhich led to\nbuiltins.ValueError\n"
 
 
 def test_the_errors_of_a_group_are_all_traced() -> None:

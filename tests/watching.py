@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,11 @@ class Held:
     """Descriptors, sockets among them."""
     connections: int
 
+    def is_within(self, other: "Held") -> bool:
+        """But for memory, which comes back late."""
+        mine, others = (self.tasks, self.files, self.connections), (other.tasks, other.files, other.connections)
+        return all(one <= another for one, another in zip(mine, others, strict=True))
+
     def __str__(self) -> str:
         kept = f"{self.tasks} tasks, {self.threads} threads, {self.files} descriptors, {self.connections} connections"
         return f"{self.rss / MEGABYTE:.1f} MB, {kept}"
@@ -51,14 +57,17 @@ class Watched:
         rss, files = self._seen.memory_info().rss, self._seen.num_fds()
         return Held(rss, told["tasks"], told["threads"], files, len(connections))
 
-    def held_at_rest(self, before: Held, seconds: float = 20) -> Held:
-        """What it holds once it is back to this, or after so long."""
-        until = time.monotonic() + seconds
-        while True:
-            held = self.held()
-            if (held.tasks, held.files) <= (before.tasks, before.files) or time.monotonic() > until:
-                return held
+    @contextmanager
+    def kept(self, megabytes: float = 30) -> Iterator[None]:
+        """Whatever happens in it, afterwards the process holds what it held before, and so much memory more."""
+        before = self.held()
+        yield
+        until = time.monotonic() + 30
+        while not (after := self.held()).is_within(before) and time.monotonic() < until:
             time.sleep(0.1)
+        print(f"before: {before}\nafter:  {after}")
+        assert after.is_within(before)
+        assert after.rss - before.rss < megabytes * MEGABYTE
 
     def errors(self) -> str:
         """What it has logged of its own faults, and what went past the log."""
@@ -88,10 +97,17 @@ def watched(folder: Path, **settings: object) -> Iterator[Watched]:
     server = Watched(process, port, log)
     try:
         _wait(server)
+        _warm_up(server)
         yield server
     finally:
         process.terminate()
         process.communicate()
+
+
+def _warm_up(server: Watched) -> None:
+    """It opens connections to its database as they are needed, and keeps them."""
+    with ThreadPoolExecutor(16) as crowd:
+        list(crowd.map(lambda _: server.check_alive(), range(64)))
 
 
 def _wait(server: Watched) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 
 from prometheus_client import (
@@ -61,12 +61,15 @@ class Metrics:
         gauge = partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
 
-        self._operations = counter(
+        operations = counter(
             "transfers_operations", "GraphQL operations, by outcome: ok or an error's code", ["type", "name", "outcome"]
         )
-        self._operation_seconds = histogram(
+        operation_seconds = histogram(
             "transfers_operation_seconds", "How long queries and mutations took", ["type", "name"], buckets=WORK_SECONDS
         )
+        # A label takes as long to look up as a figure to change, and these two change with every operation.
+        self._count = lru_cache(4096)(operations.labels)
+        self._time = lru_cache(512)(operation_seconds.labels)
         self._refused = counter("transfers_requests_refused", "Requests that ran no operation", ["code"])
         self.subscriptions = gauge("transfers_subscriptions", "Subscriptions that run")
 
@@ -94,9 +97,9 @@ class Metrics:
     def ran(self, kind: str, name: str | None, outcome: str, seconds: float | None) -> None:
         """`seconds` are counted unless it is a subscription, which lasts as long as its client likes."""
         known = self._names.of(name, outcome)
-        self._operations.labels(kind, known, outcome).inc()
+        self._count(kind, known, outcome).inc()
         if seconds is not None:
-            self._operation_seconds.labels(kind, known).observe(seconds)
+            self._time(kind, known).observe(seconds)
 
     def refused(self, code: str) -> None:
         self._refused.labels(code).inc()

@@ -8,7 +8,9 @@ import asyncio
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 
@@ -60,6 +62,12 @@ class PatientWebSocket(Patient, WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.conn.debug = False  # it would log what is said, tokens and all
         super().connection_made(transport)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await self.writable.wait()
+        if self.close_sent:  # the peer broke the protocol, and uvicorn would take what we say next for a bug of ours
+            raise ClientDisconnected
+        await super().send(message)
 
     def handle_ping(self) -> None:
         if self.writable.is_set():

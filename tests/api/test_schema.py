@@ -1,5 +1,7 @@
 """The schema as it is published."""
 
+from pathlib import Path
+
 from graphql import GraphQLEnumType, GraphQLNamedType, GraphQLSchema, build_schema, is_specified_scalar_type
 
 from app.api import schema
@@ -46,3 +48,8 @@ async def test_without_introspection_the_schema_is_not_spelled_out() -> None:
     (error,) = (await closed.execute("{ viewr { subject } }")).errors or []
     assert "viewer" not in error.message
     assert (await closed.execute("{ __typename }")).data == {"__typename": "Query"}
+
+
+def test_the_committed_schema_is_what_the_code_says() -> None:
+    committed = Path(__file__).parents[2] / "schema.graphql"
+    assert committed.read_text() == sdl(), "run `make schema`, and look at what changes for clients"

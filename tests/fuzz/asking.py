@@ -37,7 +37,9 @@ class Asker:
         self.authorization()
         answer = self._http.post("/graphql", headers=self._headers, **request)
         assert answer.status_code < 500, (answer.status_code, answer.text, request)
-        told: Json = answer.json()
+        return self.check(answer.json(), request)
+
+    def check(self, told: Json, request: object) -> Json:
         codes = [error["extensions"]["code"] for error in told.get("errors", ())]
         assert not MASKED.intersection(codes), (told, request)
         assert told.get("data") or codes, (told, request)

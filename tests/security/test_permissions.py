@@ -14,8 +14,10 @@ from app.domain.viewer import Permission, Viewer
 from tests.builders import NOON
 from tests.security.conftest import Open
 from tests.security.hearing import Told, heard, told, whole
+from tests.security.premises import premises
 from tests.security.walk import PUBLISHED, ROOTS, Json, document, probes
 from tests.security.world import US, Estate, live
+from tests.serving import Client, Failed, token
 
 OPENS = {
     Permission.TRANSFERS_READ: {
@@ -268,3 +270,34 @@ async def test_a_subscription_shows_the_rest_or_fails_before_it_begins(
     assert len(now) == len(full) > 0
     for one, other in zip(full, now, strict=True):
         check(missing, one, other)
+
+
+# --- as a client gets it
+
+
+async def test_over_http_and_by_socket(tmp_path: Path) -> None:
+    bearer = token(US.customer, Permission.CALLS_READ)
+    async with premises(tmp_path) as house:
+        async with house.client(Authorization=f"Bearer {bearer}") as client:
+            answer = await client.post("/graphql", json={"query": "{ transfers { totalCount } calls { totalCount } }"})
+            stream = await client.post(
+                "/graphql", json={"query": SUBSCRIPTION}, headers={"Accept": "text/event-stream"}
+            )
+        subscribed = await by_socket(f"{house.url}/graphql", bearer)
+    assert answer.status_code == 200
+    assert answer.json()["data"] == {"transfers": None, "calls": {"totalCount": 0}}
+    assert [error["extensions"] for error in answer.json()["errors"]] == [{"code": "FORBIDDEN"}]
+    assert '"code":"FORBIDDEN"' in stream.text
+    assert "event: complete" in stream.text
+    assert subscribed == "FORBIDDEN"
+
+
+SUBSCRIPTION = "subscription { transferEvents { id } }"
+
+
+async def by_socket(url: str, bearer: str) -> str | None:
+    """The code of the error message with which a subscription ends."""
+    async with Client(url, bearer).follow(SUBSCRIPTION) as events:
+        with pytest.raises(Failed) as refused:
+            await anext(events)
+    return str(refused.value.code)

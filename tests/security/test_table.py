@@ -1,0 +1,70 @@
+"""The README's table of attacks: each has tests that exist, and the limits in it are those in force."""
+
+import ast
+import re
+from pathlib import Path
+
+from app.api.limits import Limits
+from app.server.limits import TransportLimits
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = "tests/security/test_attacks.py"
+
+
+def section() -> str:
+    found = re.search(r"\n## Security\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found
+    return found[1]
+
+
+def rows() -> list[list[str]]:
+    table = section().split("<!-- test: attacks -->\n")[1].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+def functions_of(file: str) -> set[str]:
+    nodes = ast.walk(ast.parse((ROOT / file).read_text()))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def named(cell: str) -> list[tuple[str, str]]:
+    """File and name of each test."""
+    parts = [test.rpartition("::") for test in re.findall(r"`([^`]+)`", cell)]
+    return [(file or DEFAULT, name) for file, _, name in parts]
+
+
+def test_every_attack_has_tests_and_they_exist() -> None:
+    assert len(rows()) > 30
+    for attack, _, cell in rows():
+        assert named(cell), attack
+        for file, name in named(cell):
+            assert name in functions_of(file), f"{attack}: {file}::{name}"
+
+
+def test_every_test_of_an_attack_is_in_the_table() -> None:
+    backing = {name for *_, cell in rows() for _, name in named(cell)}
+    assert {name for name in functions_of(DEFAULT) if name.startswith("test_")} - backing <= NOT_AN_ATTACK
+
+
+NOT_AN_ATTACK = {"test_a_page_on_loopback_signs_nobody_in_without_a_demo"}
+
+
+def test_the_limits_are_those_in_force() -> None:
+    of = {attack: here for attack, here, _ in rows()}
+    limits, transport = Limits(), TransportLimits()
+    for attack, *numbers in (
+        ("Thousands of aliases", limits.max_aliases, limits.max_tokens, limits.max_length),
+        ("Fan-out of lists", limits.max_cost),
+        ("Deep documents", limits.max_depth),
+        ("Thousands of directives", limits.max_directives),
+        ("One field thousands of times", limits.max_repeats),
+        ("Dear operations, again and again", limits.capacity, limits.restore_rate),
+        ("Huge bodies and frames", transport.body_bytes),
+        ("Flood of subscriptions", transport.operations_per_socket),
+        ("Flood of sockets and event streams", transport.sockets_per_customer, transport.sockets_per_address),
+        ("Sockets that say nothing", transport.init_timeout),
+        ("Slow readers", transport.send_timeout),
+        ("Slow senders, slow operations", transport.execution_timeout),
+    ):
+        for number in numbers:
+            assert re.search(rf"(?<![\d,]){number:,.0f}(?![\d,])", of[attack]), (attack, number)
