@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from sqlalchemy import delete
 
 from app.api.paging import event_cursors
 from app.calls import Calls
@@ -21,6 +22,7 @@ from app.domain.effects import Rules
 from app.main import build_server
 from app.settings import Settings
 from app.storage import orders
+from app.storage.lists import EVENTS
 from tests.api.archive import statements
 from tests.builders import NOON
 from tests.security.conftest import Open
@@ -151,6 +153,16 @@ async def test_a_call_of_theirs_that_joins_our_bridge_becomes_no_party_of_ours(b
     assert data["transfer"] == {"heldCallIds": [*live(US).held_call_ids], "events": {"totalCount": 1}}
 
 
+async def test_nor_does_one_that_is_there_at_the_start(both: Estate) -> None:
+    for what in ("idle bridge", "free bridge"):
+        await both.keep(call_of(THEM, THEM.id(f"guest in {what}"), confbridge_id=US.id(what)))
+    text = START.replace("transfer { id } user", "transfer { heldCallIds } user")
+    data, _ = await told(both, US.viewer(), text, **start(US, US.id("idle"), "one"))
+    assert data["startTransfer"]["transfer"] == {"heldCallIds": [US.id("idle too")]}
+    data, _ = await told(both, US.viewer(), text, **start(US, US.id("free"), "two"))
+    assert [error["code"] for error in data["startTransfer"]["userErrors"]] == ["NO_OTHER_PARTY"]
+
+
 # --- what happens there is not told here
 
 
@@ -239,6 +251,16 @@ async def test_a_place_in_their_log_is_none_in_ours(both: Estate) -> None:
     page, _ = await told(both, THEM.viewer(), "{ transfers { eventCursor } }")
     for cursor in (page["transfers"]["eventCursor"], event_cursors(THEM.customer).encode(0)):
         assert await both.refusal(text, US.viewer(), after=cursor) == "CURSOR_INVALID"
+
+
+async def test_where_our_log_begins_is_not_where_theirs_does(both: Estate, alone: Estate) -> None:
+    text = document("Subscription", "transferEvents", 0)
+    for estate in (both, alone):
+        async with estate.database.writing() as connection:
+            early = (EVENTS.c.customer_id == US.customer) & (EVENTS.c.seq <= 2)
+            await connection.execute(delete(EVENTS).where(early))
+        ((_, (error,)),) = await heard(estate, US.viewer(), text, after=event_cursors(US.customer).encode(0))
+        assert error["extensions"] == {"code": "CURSOR_EXPIRED"}
 
 
 # --- a foreign id is an unknown one: word for word, and statement for statement
