@@ -45,8 +45,8 @@ def read_settings(**changes: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "_".join(map(str, first["loc"])).upper()
-        raise Fail(f"TRANSFERS_{name}: {first['msg']}", 2) from error
+        name = "".join(f"TRANSFERS_{part}".upper() + ": " for part in first["loc"][:1])
+        raise Fail(f"{name}{first['msg']}", 2) from error
 
 
 @app.command(epilog="Example: transfers serve --demo --port 8080")
@@ -61,13 +61,17 @@ def serve(
         raise Fail("TRANSFERS_AUTH_SECRET (or a public key) is needed to listen beyond loopback", 2)
     configure_logs(settings.log_format, settings.log_level)
     try:
+        server = build_server(settings, is_demo=demo)
+    except ValueError as error:
+        raise Fail(str(error), 2) from error
+    try:
         listener = listen(settings.host, settings.port)
     except OSError as error:
         why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or error
         raise Fail(f"can't listen on {settings.host}:{settings.port}: {why}") from error
-    server = build_server(settings, is_demo=demo)
     _greet(server, *listener.getsockname()[:2])
-    uvloop.run(serve_until_stopped(server.app, listener, server.endpoint.drain, settings.grace_seconds))
+    drain = server.endpoint.drain
+    uvloop.run(serve_until_stopped(server.app, listener, drain, settings.grace_seconds, server.limits))
 
 
 def _greet(server: Server, host: str, port: int) -> None:

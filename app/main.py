@@ -21,7 +21,8 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from app.api.context import Context, Services
 from app.api.guard import guard_extension
 from app.api.limits import Budget, Limits
-from app.api.schema import build_schema
+from app.api.plans import Plans
+from app.api.schema import Schema, build_schema
 from app.brokers.memory import MemoryBroker
 from app.calls import Calls
 from app.demo import Demo
@@ -31,11 +32,13 @@ from app.domain.viewer import Viewer
 from app.ports import Broker, Clock
 from app.recovery import Recovery
 from app.server.auth import Keys, KeySet, PublicKey, Secret, Tokens
+from app.server.documents import NOTHING_TRUSTED, Documents
 from app.server.endpoint import GraphQLEndpoint
 from app.server.graphiql import graphiql
 from app.server.health import health
 from app.server.limits import TransportLimits
 from app.server.metrics import Metrics, metrics_page
+from app.server.trusted import TrustedDocuments
 from app.settings import Settings, kept_secret, make_folder
 from app.storage.database import Database, DatabaseUnavailable
 from app.storage.orders import count_waiting
@@ -188,6 +191,7 @@ class Server:
     app: Starlette
     house: House
     endpoint: GraphQLEndpoint
+    limits: TransportLimits
     demo: Demo | None
 
 
@@ -197,31 +201,40 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     services = Services(
         house.database, house.transfers, house.simulator, house.broker, house.clock, settings.sweep_seconds
     )
+    limits = Limits(max_cost=settings.max_cost, capacity=settings.budget, restore_rate=settings.budget_rate)
+    plans, transport_limits = Plans(limits), _transport(settings)
+    guard = guard_extension(limits, Budget(limits.capacity, limits.restore_rate), plans)
+    schema = build_schema(
+        [*([house.tracing.extension] if house.tracing else []), guard],
+        introspection=is_open if settings.introspection is None else settings.introspection,
+    )
     endpoint = GraphQLEndpoint(
-        build_schema(
-            extensions=[*([house.tracing.extension] if house.tracing else []), guard_extension(*_limits())],
-            introspection=is_open if settings.introspection is None else settings.introspection,
-        ),
+        schema,
+        Documents(plans, _trusted(settings, schema, limits)),
         tokens.viewer,
         _context_maker(services),
-        TransportLimits(allowed_origins=settings.allowed_origins),
+        transport_limits,
         house.clock,
         house.metrics,
     )
     house.metrics.watch("transfers_connections", "Open WebSockets and event streams", lambda: endpoint.connections)
+
+    async def is_ready() -> bool:
+        return not endpoint.draining and await house.is_ready()
+
     demo = Demo(house.simulator, house.calls, tokens) if is_demo else None
     pages = is_open if settings.graphiql is None else settings.graphiql
     measured = is_open if settings.metrics is None else settings.metrics
     routes = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", endpoint),
-        *health(house.is_ready),
+        *health(is_ready),
         *([metrics_page(house.metrics, house.take_figures)] if measured else ()),
         *(_pages(demo.session if demo else None) if pages else ()),
     ]
     middleware = [*([house.tracing.middleware] if house.tracing else []), *(_at_home(settings) if is_demo else [])]
     app = Starlette(routes=routes, middleware=middleware, lifespan=_lifespan(house, demo))
-    return Server(app, house, endpoint, demo)
+    return Server(app, house, endpoint, transport_limits, demo)
 
 
 def _at_home(settings: Settings) -> list[Middleware]:
@@ -229,9 +242,21 @@ def _at_home(settings: Settings) -> list[Middleware]:
     return [Middleware(TrustedHostMiddleware, allowed_hosts=HOME)] if settings.is_loopback else []
 
 
-def _limits() -> tuple[Limits, Budget]:
-    limits = Limits()
-    return limits, Budget(limits.capacity, limits.restore_rate)
+def _transport(settings: Settings) -> TransportLimits:
+    return TransportLimits(
+        body_bytes=settings.body_bytes,
+        execution_timeout=settings.operation_seconds,
+        sockets_per_customer=settings.customer_connections,
+        sockets_per_address=settings.address_connections,
+        allowed_origins=settings.allowed_origins,
+        draft=settings.http_draft,
+    )
+
+
+def _trusted(settings: Settings, schema: Schema, limits: Limits) -> TrustedDocuments:
+    if settings.documents is None:
+        return NOTHING_TRUSTED
+    return TrustedDocuments.load(settings.documents, schema._schema, limits, strict=settings.documents_only)
 
 
 def _context_maker(services: Services) -> Callable[[Viewer, str], Context]:

@@ -5,10 +5,10 @@ import os
 import secrets
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 
@@ -46,6 +46,26 @@ class Settings(BaseSettings):
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Origins of other sites' pages that may call, as a JSON list"
     )
+    documents: Path | None = Field(
+        default=None, description="A folder of *.graphql files, which clients may ask for by their SHA-256"
+    )
+    documents_only: bool = Field(default=False, description="Whether these alone may run")
+    budget: int = Field(
+        default=250_000, ge=0, description="Points of cost that a customer's subject may save up and spend at once"
+    )
+    budget_rate: int = Field(
+        default=25_000, gt=0, description="Points a second that it gets back; a read of a transfer and its links has 25"
+    )
+    max_cost: int = Field(default=100_000, ge=1, description="Points that one operation may cost")
+    body_bytes: int = Field(default=100_000, ge=1, description="Of an HTTP body, and of a WebSocket message")
+    operation_seconds: float = Field(default=30, gt=0, description="How long a query or a mutation may take")
+    customer_connections: int = Field(
+        default=2_000, ge=1, description="WebSockets and event streams that one customer may have open"
+    )
+    address_connections: int = Field(default=2_000, ge=1, description="The same, of one client address")
+    http_draft: bool = Field(
+        default=False, description="Status codes of the GraphQL-over-HTTP draft of 2026: 422 and 294"
+    )
     introspection: bool | None = Field(default=None, description="By default in demo mode or on loopback")
     graphiql: bool | None = Field(default=None, description="By default in demo mode or on loopback")
     sweep_seconds: float = Field(default=30, gt=0, description="Seconds until a subscriber looks for news unwoken")
@@ -77,6 +97,14 @@ class Settings(BaseSettings):
         if value is not None and len(value.get_secret_value().encode()) < 32:
             raise ValueError("a secret of at least 32 bytes")
         return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.documents_only and self.documents is None:
+            raise ValueError("TRANSFERS_DOCUMENTS_ONLY needs TRANSFERS_DOCUMENTS")
+        if self.budget < self.max_cost:
+            raise ValueError("TRANSFERS_BUDGET is less than TRANSFERS_MAX_COST: such an operation would never run")
+        return self
 
     @field_validator("otel_endpoint")
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import bind_contextvars
-from tenacity import retry, retry_if_exception_type
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from app.domain.calls import Call
 from app.domain.effects import Cause, Rules
@@ -37,7 +37,8 @@ class Stale(Exception):
     """Another writer got there first: read and decide again."""
 
 
-again_when_stale = retry(retry=retry_if_exception_type(Stale))
+# Each attempt that fails lets another writer through; ten in a row are no race any more but a fault.
+again_when_stale = retry(retry=retry_if_exception_type(Stale), stop=stop_after_attempt(10), reraise=True)
 
 
 class Transfers:

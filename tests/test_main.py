@@ -1,12 +1,17 @@
 """The server as it is put together."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from graphql import DocumentNode, parse
 
-from app.main import build_server
+from app.api.limits import Limits
+from app.main import build_server, build_tokens
+from app.server.limits import TransportLimits
 from app.settings import Settings
+from tests.builders import CUSTOMER
 
 
 async def ask(server_name: str, is_demo: bool, folder: Path) -> int:
@@ -26,3 +31,48 @@ async def test_a_demo_answers_to_its_own_names_alone(name: str, status: int, tmp
 
 async def test_a_server_behind_a_proxy_answers_to_any_name(tmp_path: Path) -> None:
     assert await ask("transfers.example.com", False, tmp_path) == 200
+
+
+def test_the_limits_are_the_ones_that_the_parts_come_with() -> None:
+    """Two places name them: where they are held, and where an operator may change them."""
+    settings, limits = Settings(), Limits()
+    assert build_server(settings).limits == TransportLimits()
+    assert (settings.max_cost, settings.budget, settings.budget_rate) == (
+        limits.max_cost,
+        limits.capacity,
+        limits.restore_rate,
+    )
+
+
+async def test_who_is_about_to_stop_is_not_ready(tmp_path: Path) -> None:
+    server = build_server(Settings(database_url=f"sqlite+aiosqlite:///{tmp_path / 'transfers.sqlite3'}"))
+    transport = httpx.ASGITransport(app=server.app)
+    async with (
+        server.app.router.lifespan_context(server.app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        await server.house.recovery.caught_up.wait()
+        assert (await client.get("/readyz")).status_code == 200
+        await server.endpoint.drain()
+        assert (await client.get("/readyz")).status_code == 503
+
+
+async def test_a_document_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the transport, which wants to know what it asks for, and for the schema."""
+    parsed: list[str] = []
+
+    def counted(text: str, **limits: Any) -> DocumentNode:
+        parsed.append(text)
+        return parse(text, **limits)
+
+    monkeypatch.setattr("app.api.plans.parse", counted)
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path / 'transfers.sqlite3'}")
+    token = build_tokens(settings).issue(CUSTOMER, "agent", [], 60)
+    transport = httpx.ASGITransport(app=build_server(settings).app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        for _ in range(2):
+            answer = await client.post(
+                "/graphql", json={"query": "{ __typename }"}, headers={"Authorization": f"Bearer {token}"}
+            )
+            assert answer.json()["data"] == {"__typename": "Query"}
+    assert parsed == ["{ __typename }"]

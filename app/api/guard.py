@@ -10,7 +10,10 @@ from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLSchema,
+    NameNode,
+    OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
     ValidationRule,
 )
 from strawberry.extensions import SchemaExtension
@@ -18,7 +21,6 @@ from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
 from app.api.cost import Meter, counted_cost, operations
-from app.api.documents import refuse
 from app.api.limits import Budget, LimitExceeded, Limits, Principal, too_complex, too_many
 from app.api.plans import Plan, Plans
 
@@ -183,7 +185,20 @@ class GuardExtension(SchemaExtension):
         return [self._charge.refusal()] if self._charge.wait else []
 
 
-def guard_extension(limits: Limits, budget: Budget) -> Callable[[], SchemaExtension]:
+def refuse(context: ExecutionContext, error: GraphQLError) -> None:
+    """Answer with this error before anything runs. An error raised in the hook would end a whole stream.
+
+    Strawberry goes on with an empty operation until it looks for errors, so that is what it finds.
+    """
+    kind = next(iter(context.allowed_operations)).value
+    name = NameNode(value=context.operation_name) if context.operation_name else None
+    empty = SelectionSetNode(selections=())
+    operation = OperationDefinitionNode(operation=OperationType(kind), name=name, selection_set=empty)
+    context.graphql_document = DocumentNode(definitions=(operation,))
+    context.pre_execution_errors = [error]
+
+
+def guard_extension(limits: Limits, budget: Budget, plans: Plans | None = None) -> Callable[[], SchemaExtension]:
     """For `Schema(extensions=[…])`; without ParserCache, ValidationCache and other limiters, whose work it does."""
-    plans, rule = Plans(limits), limits_rule(limits)
-    return lambda: GuardExtension(limits, budget, plans, rule)
+    known, rule = Plans(limits) if plans is None else plans, limits_rule(limits)
+    return lambda: GuardExtension(limits, budget, known, rule)

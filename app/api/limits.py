@@ -28,7 +28,7 @@ class Limits:
     max_tokens: int = 1_500  # introspection has 330, a transfer with all its links and fields 550
     max_length: int = 32_768  # characters of the document
     capacity: int = 250_000  # points that a principal may save up
-    restore_rate: float = 25_000.0  # points a second: 1,000 reads of a transfer with its links
+    restore_rate: float = 25_000  # points a second: 1,000 reads of a transfer with its links
     list_size: int = 10  # what a list without a page size is taken for
     list_sizes: Mapping[str, int] = field(default_factory=_long_lists)  # by "Type.field", where that is too few
     report_cost: bool = True  # as `extensions.cost`

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from weakref import WeakValueDictionary
 
 from graphql import DocumentNode, GraphQLSchema, GraphQLSyntaxError, OperationDefinitionNode, parse
 
@@ -61,21 +62,23 @@ class Plans:
     def __init__(self, limits: Limits, room: int = KEPT) -> None:
         self._limits = limits
         self._room = room
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._kept: OrderedDict[str, Plan] = OrderedDict()
+        self._in_use: WeakValueDictionary[str, Plan] = WeakValueDictionary()
 
     def __len__(self) -> int:
-        return len(self._plans)
+        return len(self._kept)
 
     def plan(self, text: str) -> Plan:
-        """Raises LimitExceeded, or GraphQLSyntaxError."""
-        plan = self._plans.get(text)
+        """The same for as long as somebody holds it. Raises LimitExceeded, or GraphQLSyntaxError."""
+        plan = self._in_use.get(text)
         if plan is None:
-            return Plan(parse_within(text, self._limits))
-        self._plans.move_to_end(text)
+            plan = self._in_use[text] = Plan(parse_within(text, self._limits))
+        if text in self._kept:
+            self._kept.move_to_end(text)
         return plan
 
     def keep(self, text: str, plan: Plan) -> None:
-        self._room -= len(text) if text not in self._plans else 0
-        self._plans[text] = plan
+        self._room -= len(text) if text not in self._kept else 0
+        self._kept[text] = plan
         while self._room < 0:
-            self._room += len(self._plans.popitem(last=False)[0])
+            self._room += len(self._kept.popitem(last=False)[0])

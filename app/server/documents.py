@@ -1,17 +1,24 @@
-"""Which operation of a document a request means, known before anything runs."""
+"""Which operation of which document a request means, known before anything runs."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
-from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
+from graphql import GraphQLError, OperationDefinitionNode, OperationType
 
+from app.api.cost import operations
+from app.api.plans import Plan, Plans
 from app.server.errors import OPERATION_RESOLUTION_FAILURE
+from app.server.parameters import Parameters
+from app.server.trusted import TrustedDocuments
+
+NOTHING_TRUSTED = TrustedDocuments()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     type: OperationType = OperationType.QUERY
     name: str | None = None
+    text: str = ""  # of the whole document
+    plan: Plan | None = None  # as long as we hold it the schema need not parse the text again
     error: GraphQLError | None = None  # why there is nothing to run
 
     def __str__(self) -> str:
@@ -19,30 +26,29 @@ class Operation:
 
 
 class Documents:
-    """Remembers the operations of the documents it has read; their trees are the schema's business."""
+    """What clients ask to run, and what the operator lets them."""
 
-    def __init__(self, tokens: int, size: int = 512) -> None:
-        self._tokens = tokens
-        self._read = lru_cache(size)(self._parse)
+    def __init__(self, plans: Plans, trusted: TrustedDocuments = NOTHING_TRUSTED) -> None:
+        self._plans = plans
+        self._trusted = trusted
 
-    def operation(self, query: str, name: str | None) -> Operation:
+    def operation(self, asked: Parameters) -> Operation:
         """The one that is meant, or one with an error when the document can't be read or leaves it open."""
-        operations = self._read(query)
-        if operations and operations[0].error:
-            return operations[0]
-        candidates = [operation for operation in operations if name in (None, operation.name)]
-        # Two operations of one name are left to validation, which says so.
-        if not candidates or (name is None and len(candidates) > 1):
-            return Operation(error=_unresolved(name, len(operations)))
-        return candidates[0]
-
-    def _parse(self, query: str) -> tuple[Operation, ...]:
         try:
-            document = parse(query, no_location=True, max_lexical_tokens=self._tokens, max_comments=self._tokens)
+            text = self._trusted.text(asked.query, asked.document_hash)
+            plan = self._plans.plan(text)
+            meant = _meant(operations(plan.document), asked.operation_name)
         except GraphQLError as error:
-            return (Operation(error=error.with_traceback(None)),)
-        definitions = (node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-        return tuple(Operation(node.operation, node.name.value if node.name else None) for node in definitions)
+            return Operation(error=error.with_traceback(None))
+        return Operation(meant.operation, meant.name.value if meant.name else None, text, plan)
+
+
+def _meant(candidates: list[OperationDefinitionNode], name: str | None) -> OperationDefinitionNode:
+    named = [it for it in candidates if name is None or (it.name and it.name.value == name)]
+    # Two operations of one name are left to validation, which says so.
+    if not named or (name is None and len(named) > 1):
+        raise _unresolved(name, len(candidates))
+    return named[0]
 
 
 def _unresolved(name: str | None, count: int) -> GraphQLError:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.domain.viewer import Viewer
 from app.server.auth import bearer, utc_now
 from app.server.conversation import Authenticate, House
-from app.server.documents import Operation
+from app.server.documents import Documents, Operation
 from app.server.errors import TransportError, Unavailable, masked
 from app.server.inflight import InFlight
 from app.server.journal import Journal
@@ -47,6 +47,7 @@ class GraphQLEndpoint:
     def __init__(
         self,
         schema: strawberry.Schema,
+        documents: Documents,
         authenticate: Authenticate,
         context: Context,
         limits: TransportLimits = DEFAULTS,
@@ -57,7 +58,7 @@ class GraphQLEndpoint:
         self._limits = limits
         self._clock = clock
         self._journal = Journal(metrics or Metrics())
-        self._operations = Operations(schema, context, limits, self._journal)
+        self._operations = Operations(schema, documents, context, limits, self._journal)
         self._customers = Places(limits.sockets_per_customer)
         self._addresses = Places(limits.sockets_per_address)
         house = House(self._operations, authenticate, limits, clock, self._customers, self._addresses)
@@ -119,12 +120,12 @@ class GraphQLEndpoint:
             self._take_place(request, viewer, held)
             return self._stream(asked, operation)
         answer = await _attended(request, self._operations.run(asked, operation))
-        return answer_response(answer, takes.media, request_id, self._limits.spec_2026)
+        return answer_response(answer, takes.media, request_id, self._limits.draft)
 
     def _refusal(self, error: Exception, takes: Accepted, request_id: str) -> ASGIApp:
         shown = error if isinstance(error, TransportError) else masked(error, request_id)
         self._journal.refused(shown.entry["extensions"]["code"], request_id)
-        return error_response(shown, takes.media or JSON, request_id, self._limits.spec_2026)
+        return error_response(shown, takes.media or JSON, request_id, self._limits.draft)
 
     def _admit(self, request: HTTPRequest, takes: Accepted) -> None:
         if self.draining:

@@ -8,7 +8,6 @@ class TransportLimits:
     """Times are in seconds. What belongs to the schema (depth, cost, budgets) is not here."""
 
     body_bytes: int = 100_000  # of an HTTP body, and of a WebSocket message
-    tokens: int = 5_000  # of a document; GraphiQL's introspection has about 500
     execution_timeout: float = 30  # of a query or a mutation, and of the arrival of an HTTP body
     send_timeout: float = 30  # how long a client may leave its answers unread
     init_timeout: float = 10  # from the opening of a WebSocket to its connection_init
@@ -20,4 +19,4 @@ class TransportLimits:
     allowed_origins: tuple[str, ...] = ()  # of pages on other origins, by CORS and on WebSockets
     allow_get: bool = True  # of queries and event streams
     # Status codes of the GraphQL-over-HTTP draft of 2026 (422, 294) instead of those that the audit suite asks for.
-    spec_2026: bool = False
+    draft: bool = False

@@ -62,16 +62,23 @@ class Answer:
 class Operations:
     """`context` is called once for each operation, with the viewer and the id of the request."""
 
-    def __init__(self, schema: strawberry.Schema, context: Context, limits: TransportLimits, journal: Journal) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        documents: Documents,
+        context: Context,
+        limits: TransportLimits,
+        journal: Journal,
+    ) -> None:
         self._schema = schema
+        self._documents = documents
         self._context = context
         self._limits = limits
         self._journal = journal
-        self._documents = Documents(limits.tokens)
         self._mutations: set[asyncio.Task[Answer]] = set()
 
     def find(self, parameters: Parameters) -> Operation:
-        return self._documents.operation(parameters.query, parameters.operation_name)
+        return self._documents.operation(parameters)
 
     async def run(self, request: Request, operation: Operation) -> Answer:
         """The answer of a query or a mutation. Cancelled, a query stops; a mutation goes on to its end."""
@@ -103,7 +110,7 @@ class Operations:
 
     async def _stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
         try:
-            async with aclosing(await self._schema.stream(**self._arguments(request))) as results:
+            async with aclosing(await self._schema.stream(**self._arguments(request, operation))) as results:
                 async for result in results:
                     yield _again(self._answer(result, None, request, operation))
         except Exception as error:
@@ -120,17 +127,17 @@ class Operations:
             return _refusal(describe([operation.error], None, request.id, _about(request, operation)))
         try:
             async with asyncio.timeout(self._limits.execution_timeout) as deadline:
-                result = await self._schema.execute(**self._arguments(request))
+                result = await self._schema.execute(**self._arguments(request, operation))
             return self._answer(result, BAD_USER_INPUT, request, operation)
         except TimeoutError as error:
             return self._late(request, operation) if deadline.expired() else self._failed(error, request, operation)
         except Exception as error:
             return self._failed(error, request, operation)
 
-    def _arguments(self, request: Request) -> dict[str, Any]:
+    def _arguments(self, request: Request, operation: Operation) -> dict[str, Any]:
         parameters = request.parameters
         return {
-            "query": parameters.query,
+            "query": operation.text,
             "variable_values": parameters.variables,
             "operation_name": parameters.operation_name,
             "operation_extensions": parameters.extensions,

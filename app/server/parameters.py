@@ -11,7 +11,9 @@ from app.server.errors import BadParameters, BadRequest
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    query: str
+    query: str | None
+    """None: the document that has this hash."""
+    document_hash: str | None = None
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
@@ -23,11 +25,14 @@ class Parameters:
             raise BadParameters("Batches are not supported")
         if not isinstance(given, dict):
             raise BadParameters("The request is a JSON object")
+        extensions = _map(given, "extensions")
+        hash_ = _hash(given, extensions or {})
         return cls(
-            query=_query(given.get("query")),
+            query=_query(given.get("query"), hash_),
+            document_hash=hash_,
             variables=_map(given, "variables"),
             operation_name=_name(given.get("operationName")),
-            extensions=_map(given, "extensions"),
+            extensions=extensions,
         )
 
     @classmethod
@@ -52,10 +57,19 @@ def decode(text: bytes | str) -> object:
         raise BadRequest("The request is not valid JSON") from error
 
 
-def _query(query: object) -> str:
-    if not isinstance(query, str):
-        raise BadParameters("query is a string")
-    return query
+def _query(query: object, hash_: str | None) -> str | None:
+    if isinstance(query, str) or (query is None and hash_ is not None):
+        return query
+    raise BadParameters("query is a string")
+
+
+def _hash(given: dict[str, Any], extensions: dict[str, Any]) -> str | None:
+    """As GraphQL over HTTP names it, or as Apollo's clients send it."""
+    persisted = extensions.get("persistedQuery")
+    hash_ = persisted.get("sha256Hash") if isinstance(persisted, dict) else given.get("documentId")
+    if not isinstance(hash_, str | None):
+        raise BadParameters("The hash of a document is a string")
+    return hash_
 
 
 def _name(name: object) -> str | None:

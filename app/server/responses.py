@@ -1,5 +1,7 @@
 """How answers and refusals look in HTTP."""
 
+from math import ceil
+
 import orjson
 from starlette.responses import Response
 
@@ -33,7 +35,7 @@ CONTENT_TYPES = {media: f"{media}; charset=utf-8" for media in (JSON, RESPONSE)}
 def answer_response(answer: Answer, media: str, request_id: str, draft: bool) -> Response:
     """`draft`: by the specification as of 2026, not as the audit suite has it."""
     status = _draft_status(answer, media) if draft else _status(answer, media)
-    again = {"retry-after": "1"} if status == 503 else {}
+    again = {"retry-after": f"{_wait(answer)}"} if status in (429, 503) else {}
     return _response(answer.body, status, media, request_id, **again)
 
 
@@ -46,6 +48,12 @@ def error_response(error: TransportError, media: str, request_id: str, draft: bo
 def _response(body: bytes, status: int, media: str, request_id: str, **headers: str) -> Response:
     always = {"content-type": CONTENT_TYPES[media], "cache-control": "no-store", "x-request-id": request_id}
     return Response(body, status, {**always, **headers})
+
+
+def _wait(answer: Answer) -> int:
+    """Whole seconds until it is worth while to try again."""
+    seconds: float = answer.errors[0]["extensions"].get("retryAfter", 1)
+    return max(1, ceil(seconds))
 
 
 def _status(answer: Answer, media: str) -> int:

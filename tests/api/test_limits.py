@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from weakref import ref
 
 import pytest
 from graphql import (
@@ -392,9 +393,16 @@ class TestPlans:
 
     def test_keeps_the_last_used_that_fit(self) -> None:
         plans = Plans(LIMITS, room=20)
-        self.texts(plans, ["{ aaaa }", "{ bbbb }", "{ aaaa }", "{ cccc }"])
-        kept = [plans.plan(it) is plans.plan(it) for it in ("{ aaaa }", "{ bbbb }", "{ cccc }")]
-        assert (len(plans), kept) == (2, [True, False, True])
+        self.texts(plans, ["{ aaaa }", "{ bbbb }"])
+        first, second = ref(plans.plan("{ aaaa }")), ref(plans.plan("{ bbbb }"))
+        self.texts(plans, ["{ aaaa }", "{ cccc }"])
+        assert (len(plans), first() is None, second() is None) == (2, False, True)
+
+    def test_what_is_in_use_is_not_parsed_again(self) -> None:
+        plans = Plans(LIMITS)
+        plan = plans.plan("{ a }")
+        assert plans.plan("{ a }") is plan
+        assert len(plans) == 0
 
     def test_remembers_few_costs(self) -> None:
         document = parse("query ($n: Int) { transfers(first: $n) { nodes { id } } }")

@@ -49,7 +49,8 @@ def settings_table() -> str:
     lines = []
     for name, field in Settings.model_fields.items():
         default = field.default
-        shown = "" if default in (None, "", ()) else f"`{default}`"
+        shown = f"`{'true' if default else 'false'}`" if isinstance(default, bool) else f"`{default}`"
+        shown = "" if default in (None, "", ()) else shown
         lines.append(f"| `TRANSFERS_{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines)
 

@@ -11,7 +11,6 @@ import httpx
 from pydantic import SecretStr
 
 from app.main import build_server
-from app.server.limits import TransportLimits
 from app.server.listener import listen
 from app.server.patience import Config
 from app.server.serve import Server
@@ -41,9 +40,9 @@ async def premises(folder: Path, is_demo: bool = False, **given: Any) -> AsyncIt
     """`given` are settings. Whatever host they name, it listens on loopback."""
     url = f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"
     settings = Settings(database_url=url, auth_secret=SecretStr(SECRET), **given)
-    built, limits = build_server(settings, is_demo), TransportLimits()
+    built = build_server(settings, is_demo)
     listener = listen(port=0)
-    server = Server(Config(built.app, limits.send_timeout, limits.body_bytes), built.endpoint.drain, 5)
+    server = Server(Config(built.app, built.limits.send_timeout, built.limits.body_bytes), built.endpoint.drain, 5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield Premises(f"http://127.0.0.1:{listener.getsockname()[1]}", settings)

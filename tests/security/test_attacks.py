@@ -8,6 +8,8 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +24,7 @@ from websockets.typing import Origin, Subprotocol
 from app.server.limits import TransportLimits
 from app.storage.database import Database
 from app.storage.tables import TransferRow, table
+from tests.builders import CUSTOMER
 from tests.security.premises import Premises, premises
 from tests.security.world import US, Estate, live, settle_in
 from tests.server.toy import authorization, site
@@ -96,7 +99,7 @@ def listed(levels: int) -> str:
 
 async def test_ten_thousand_aliases(house: Premises) -> None:
     assert await codes(house, aliases(10_000), 413) == ["PAYLOAD_TOO_LARGE"]
-    assert await codes(house, aliases(4_000)) == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, aliases(4_000)) == ["QUERY_TOO_LONG"]
     assert await codes(house, aliases(101)) == ["TOO_MANY_ALIASES"]
 
 
@@ -114,7 +117,7 @@ async def test_a_fan_out_of_lists(house: Premises) -> None:
 async def test_a_deep_document(house: Premises) -> None:
     assert await codes(house, nested(20)) == ["QUERY_TOO_DEEP"]
     assert await codes(house, nested(190)) == ["QUERY_TOO_DEEP"]
-    assert await codes(house, nested(400)) == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, nested(400)) == ["QUERY_TOO_DEEP"]
     assert await codes(house, "{" + "...{" * 30 + "__typename" + "}" * 31) == ["QUERY_TOO_DEEP"]
 
 
@@ -130,12 +133,12 @@ async def test_an_unknown_fragment(house: Premises) -> None:
 
 
 async def test_five_thousand_directives(house: Premises) -> None:
-    assert await codes(house, "{viewer" + "@a" * 5_000 + "{subject}}") == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, "{viewer" + "@a" * 5_000 + "{subject}}") == ["QUERY_TOO_LONG"]
     assert await codes(house, "{viewer" + "@a" * 101 + "{subject}}") == ["TOO_MANY_DIRECTIVES"]
 
 
 async def test_the_same_field_six_thousand_times(house: Premises) -> None:
-    assert await codes(house, "{" + "__typename " * 6_000 + "}") == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, "{" + "__typename " * 6_000 + "}") == ["QUERY_TOO_LONG"]
     assert await codes(house, "{" + "__typename " * 1_400 + "}") == ["TOO_MANY_REPEATS"]
 
 
@@ -146,7 +149,7 @@ async def test_fragments_in_a_circle(house: Premises) -> None:
 
 
 async def test_comments_without_end(house: Premises) -> None:
-    assert await codes(house, "#\n" * 20_000 + "{__typename}") == ["GRAPHQL_PARSE_FAILED"]
+    assert await codes(house, "#\n" * 20_000 + "{__typename}") == ["QUERY_TOO_LONG"]
     assert await codes(house, "#" + "x" * 40_000 + "\n{__typename}") == ["QUERY_TOO_LONG"]
 
 
@@ -215,7 +218,22 @@ async def test_trusted_documents_are_not_to_be_had_by_a_client(house: Premises) 
         both = await client.post("/graphql", json={"query": "{__typename}", "extensions": hashed})
         alone = await client.post("/graphql", json={"extensions": hashed})
     assert both.json()["data"] == {"__typename": "Query"}
-    assert (alone.status_code, alone.json()["errors"][0]["extensions"]["code"]) == (400, "BAD_REQUEST")
+    assert (alone.status_code, alone.json()["errors"][0]["extensions"]["code"]) == (
+        400,
+        "PERSISTED_QUERY_NOT_SUPPORTED",
+    )
+
+
+async def test_only_trusted_documents(tmp_path: Path) -> None:
+    """Where the operator says so: no other document runs, introspection included."""
+    known = "query Mine { viewer { customerId } }"
+    (folder := tmp_path / "documents").mkdir()
+    (folder / "mine.graphql").write_text(known)
+    async with premises(tmp_path, documents=folder, documents_only=True) as house, house.client() as client:
+        mine = await client.get("/graphql", params={"documentId": sha256(known.encode()).hexdigest()})
+        other = await client.post("/graphql", json={"query": "{ __schema { types { name } } }"})
+    assert mine.json()["data"] == {"viewer": {"customerId": CUSTOMER}}
+    assert (other.status_code, other.json()["errors"][0]["extensions"]["code"]) == (400, "DOCUMENT_NOT_TRUSTED")
 
 
 # --- bodies
@@ -424,3 +442,13 @@ async def test_who_spends_more_than_the_budget_has_to_wait(house: Premises) -> N
     (error,) = message["payload"]
     assert (message["type"], error["extensions"]["code"]) == ("error", "THROTTLED")
     assert error["extensions"]["retryAfter"] > 0
+
+
+async def test_so_has_one_who_asks_over_http(tmp_path: Path) -> None:
+    change = {"query": 'mutation { cancelTransfer(input: {transferId: "none"}) { userErrors { code } } }'}
+    async with premises(tmp_path, max_cost=40, budget=40, budget_rate=1) as house, house.client() as client:
+        answers = [await client.post("/graphql", json=change) for _ in range(3)]
+    (error,) = answers[2].json()["errors"]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert error["extensions"]["code"] == "THROTTLED"
+    assert int(answers[2].headers["Retry-After"]) >= error["extensions"]["retryAfter"] > 0

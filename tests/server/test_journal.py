@@ -11,7 +11,7 @@ import pytest
 
 from app.server.endpoint import GraphQLEndpoint
 from app.server.metrics import Metrics
-from tests.server.toy import SCHEMA, TOKENS, Probe, authorization
+from tests.server.toy import DOCUMENTS, SCHEMA, TOKENS, Probe, authorization
 
 NOTE = "the caller cried"
 
@@ -43,7 +43,7 @@ class Watched:
 async def watched(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Watched]:
     caplog.set_level(logging.INFO, "app")
     metrics, probe = Metrics(), Probe()
-    endpoint = GraphQLEndpoint(SCHEMA, TOKENS.viewer, probe.context, metrics=metrics)
+    endpoint = GraphQLEndpoint(SCHEMA, DOCUMENTS, TOKENS.viewer, probe.context, metrics=metrics)
     transport = httpx.ASGITransport(endpoint)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=authorization()) as client:
         yield Watched(endpoint, metrics, probe, client, caplog)

@@ -4,92 +4,29 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import httpx
 import pytest
 import pytest_asyncio
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Origin, Subprotocol
+from websockets.typing import Subprotocol
 
 from app.domain.viewer import Permission, Viewer
 from app.server.errors import Unavailable
 from app.server.limits import TransportLimits
+from tests.server.talk import PROTOCOL, Talk, greeted, talk
 from tests.server.toy import OTHER_CUSTOMER, Site, authorization, codes, site, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-PROTOCOL = "graphql-transport-ws"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def running() -> AsyncIterator[Site]:
     async with site() as running:
         yield running
-
-
-class Talk:
-    """What a client may say, and hear."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-
-    async def say(self, *messages: object) -> None:
-        for message in messages:
-            await self._connection.send(json.dumps(message))
-
-    async def say_raw(self, frame: str | bytes) -> None:
-        await self._connection.send(frame)
-
-    async def hear(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
-            return cast("dict[str, Any]", json.loads(await self._connection.recv()))
-
-    async def hear_all(self, count: int) -> list[dict[str, Any]]:
-        return [await self.hear() for _ in range(count)]
-
-    async def subscribe(self, query: str, operation_id: str = "1", **rest: object) -> None:
-        await self.say({"id": operation_id, "type": "subscribe", "payload": {"query": query, **rest}})
-
-    async def greet(self, value: str | None = None) -> None:
-        await self.say({"type": "connection_init", "payload": authorization(value)})
-        assert await self.hear() == {"type": "connection_ack"}
-
-    async def closed(self) -> tuple[int, str]:
-        """By which code and reason, after whatever else comes."""
-        async with asyncio.timeout(10):
-            await self._connection.wait_closed()
-        assert self._connection.close_code is not None
-        return self._connection.close_code, self._connection.close_reason or ""
-
-    async def still_works(self) -> bool:
-        await self.subscribe("{ hello }", "still")
-        while (message := await self.hear()).get("id") != "still":
-            pass
-        return bool(message["type"] == "next")
-
-
-@asynccontextmanager
-async def talk(
-    running: Site, protocol: str | None = PROTOCOL, origin: str | None = None, **headers: str
-) -> AsyncIterator[Talk]:
-    url = f"ws://127.0.0.1:{running.port}/graphql"
-    protocols = [Subprotocol(protocol)] if protocol else None
-    spoken_from = Origin(origin) if origin else None
-    async with connect(
-        url, subprotocols=protocols, origin=spoken_from, additional_headers=headers, proxy=None
-    ) as socket:
-        yield Talk(socket)
-
-
-@asynccontextmanager
-async def greeted(running: Site) -> AsyncIterator[Talk]:
-    async with talk(running) as client:
-        await client.greet()
-        yield client
 
 
 # Getting in
@@ -354,7 +291,7 @@ async def test_operations_run_side_by_side(running: Site) -> None:
     [
         ("{", "GRAPHQL_PARSE_FAILED"),
         ("", "GRAPHQL_PARSE_FAILED"),
-        ("{a" * 3_000, "GRAPHQL_PARSE_FAILED"),
+        ("{a" * 3_000, "QUERY_TOO_DEEP"),
         ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
         ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
         ("query ($n: Int!) { twice(number: $n) }", "BAD_USER_INPUT"),

@@ -15,8 +15,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from strawberry.types.execution import ExecutionContext
 
+from app.api.limits import Limits
+from app.api.plans import Plans
 from app.domain.viewer import Permission, Viewer
 from app.server.auth import Secret, Tokens
+from app.server.documents import Documents
 from app.server.endpoint import GraphQLEndpoint
 from app.server.limits import TransportLimits
 from app.server.listener import listen
@@ -195,6 +198,8 @@ class Schema(strawberry.Schema):
 
 
 SCHEMA = Schema(Query, Mutation, Subscription)
+PLANS = Plans(Limits())
+DOCUMENTS = Documents(PLANS)
 
 
 @dataclass(frozen=True)
@@ -224,10 +229,11 @@ async def site(
     grace: float = 5,
     unread: float = 20,
     authenticate: Callable[[str], Awaitable[Viewer]] = TOKENS.viewer,
+    documents: Documents = DOCUMENTS,
 ) -> AsyncIterator[Site]:
     limits = limits or TransportLimits()
     probe = Probe()
-    endpoint = GraphQLEndpoint(SCHEMA, authenticate, probe.context, limits)
+    endpoint = GraphQLEndpoint(SCHEMA, documents, authenticate, probe.context, limits)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
     listener = listen(port=0, unread=unread)
     server = Server(Config(app, limits.send_timeout, limits.body_bytes), endpoint.drain, grace)

@@ -12,6 +12,7 @@ from app.domain.start import StartRequest
 from app.domain.transfer import Status, Transfer, Type
 from app.ports import Rejection
 from app.storage.database import Database
+from app.transfers import Stale
 from tests.builders import CUSTOMER, tel, viewer
 from tests.stepping import Stepping
 
@@ -135,3 +136,14 @@ async def _try(act: Act, house: Stepping, t: Transfer) -> None:
             await act(house, t)
         except Refusal as refusal:
             assert refusal.code is RefusalCode.ILLEGAL_TRANSITION  # noqa: PT017 - which refusal it is matters
+
+
+async def test_a_race_that_does_not_end_is_a_fault(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr("app.transfers.transfers.replace", lost)
+    async with Stepping.in_(database) as house:
+        t = await bring_to(house, S.STARTING)
+        with pytest.raises(Stale):
+            await cancels(house, t)

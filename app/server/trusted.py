@@ -1,0 +1,71 @@
+"""Trusted documents: what clients may ask for by its hash, known to the operator beforehand."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+from graphql import GraphQLError, GraphQLSchema, validate
+
+from app.api.guard import check_document
+from app.api.limits import Limits
+from app.api.plans import parse_within
+
+
+def document_hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+class TrustedDocuments:
+    """Documents by the SHA-256 of their text. If strict, no others run."""
+
+    def __init__(self, texts: Iterable[str] = (), *, strict: bool = False) -> None:
+        self._strict = strict
+        self._texts: dict[str, str] = {}
+        for text in texts:
+            # Editors end a file with a new line, clients send none: both hashes name the document.
+            for spelling in (text, text.strip()):
+                self._texts[document_hash(spelling)] = text
+
+    @classmethod
+    def load(cls, folder: Path, schema: GraphQLSchema, limits: Limits, *, strict: bool = False) -> Self:
+        """The *.graphql files of a folder and those below.
+
+        Raises ValueError where there are none, and for a file that this schema would not run.
+        """
+        paths = sorted(folder.rglob("*.graphql"))
+        if not paths:
+            raise ValueError(f"{folder} is no folder with *.graphql files")
+        return cls([_read(path, schema, limits) for path in paths], strict=strict)
+
+    def text(self, query: str | None, hash_: str | None) -> str:
+        """What to run; a hash that comes with its query is not looked up. Raises GraphQLError when nothing may."""
+        if query is None:
+            return self._known(hash_ or "")
+        if self._strict and document_hash(query.strip()) not in self._texts:
+            raise _refusal("DOCUMENT_NOT_TRUSTED", "Only documents that this server knows may run, and this is none")
+        return query
+
+    def _known(self, hash_: str) -> str:
+        if not self._texts:
+            raise _refusal("PERSISTED_QUERY_NOT_SUPPORTED", "No documents are known here by their hash")
+        text = self._texts.get(hash_.removeprefix("sha256:").lower())
+        if text is None:
+            raise _refusal("PERSISTED_QUERY_NOT_FOUND", "No document of this hash is known here")
+        return text
+
+
+def _read(path: Path, schema: GraphQLSchema, limits: Limits) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = parse_within(text, limits)
+        check_document(schema, document, limits)
+        for error in validate(schema, document):
+            raise error
+    except (UnicodeDecodeError, GraphQLError) as error:
+        raise ValueError(f"{path} can't be run: {getattr(error, 'message', error)}") from error
+    return text
+
+
+def _refusal(code: str, message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"code": code})

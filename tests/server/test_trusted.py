@@ -1,0 +1,160 @@
+"""Trusted documents are asked for by their hash; in the strict mode nothing else runs."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from graphql import GraphQLError, build_schema
+
+from app.api.limits import Limits
+from app.server.documents import Documents
+from app.server.trusted import TrustedDocuments, document_hash
+from tests.server.talk import Talk, greeted
+from tests.server.toy import PLANS, Site, codes, site
+
+HELLO = "query Hello { hello }"
+BOTH = 'query Hello { hello }\nquery Other { hello(name: "you") }'
+NOTE = 'mutation { note(text: "x") }'
+COUNT = "subscription { count(to: 2) }"
+SCHEMA = build_schema("type Query { hello: String }")
+
+
+class TestStore:
+    def test_finds_a_document_by_its_hash(self) -> None:
+        documents = TrustedDocuments([HELLO])
+        digest = document_hash(HELLO)
+        assert [documents.text(None, it) for it in (digest, digest.upper(), f"sha256:{digest}")] == [HELLO] * 3
+
+    def test_the_new_line_that_ends_a_file_does_not_matter(self) -> None:
+        documents = TrustedDocuments([HELLO + "\n"], strict=True)
+        assert documents.text(None, document_hash(HELLO)) == HELLO + "\n"
+        assert documents.text(HELLO, None) == HELLO
+
+    def test_a_hash_that_comes_with_its_query_is_not_looked_up(self) -> None:
+        assert TrustedDocuments([HELLO]).text("{ hello }", document_hash(HELLO)) == "{ hello }"
+
+    def test_loads_a_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "deeper").mkdir()
+        (tmp_path / "hello.graphql").write_text(HELLO)
+        (tmp_path / "deeper" / "again.graphql").write_text("{ again: hello }")
+        (tmp_path / "README.md").write_text("not a document")
+        documents = TrustedDocuments.load(tmp_path, SCHEMA, Limits(), strict=True)
+        assert [documents.text(it, None) for it in (HELLO, "{ again: hello }")] == [HELLO, "{ again: hello }"]
+
+    @pytest.mark.parametrize(
+        "content", [b"query {", b"", b"\xff\xfe", b"{ gone }", b"fragment F on Query { hello }", b"{a:hello b:hello}"]
+    )
+    def test_names_a_file_that_could_not_be_run(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "broken.graphql").write_bytes(content)
+        with pytest.raises(ValueError, match=r"broken\.graphql"):
+            TrustedDocuments.load(tmp_path, SCHEMA, Limits(max_aliases=1))
+
+    @pytest.mark.parametrize("name", ["", "nowhere"])
+    def test_names_a_folder_without_documents(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(ValueError, match=f"{tmp_path / name} is no folder"):
+            TrustedDocuments.load(tmp_path / name, SCHEMA, Limits(), strict=True)
+
+    @pytest.mark.parametrize("hash_", ["0" * 64, "", "sha256:", "\0", "é"])
+    def test_an_unknown_hash_is_not_found(self, hash_: str) -> None:
+        with pytest.raises(GraphQLError, match="No document of this hash"):
+            TrustedDocuments([HELLO]).text(None, hash_)
+
+
+@pytest.fixture
+async def strict() -> AsyncIterator[Site]:
+    trusted = TrustedDocuments([HELLO, BOTH, NOTE, COUNT], strict=True)
+    async with site(documents=Documents(PLANS, trusted)) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(strict: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with strict.client() as client:
+        yield client
+
+
+def apollo(text: str) -> dict[str, Any]:
+    """As Apollo's clients ask."""
+    return {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": document_hash(text)}}}
+
+
+def standard(text: str) -> dict[str, Any]:
+    """As GraphQL over HTTP has it."""
+    return {"documentId": f"sha256:{document_hash(text)}"}
+
+
+@pytest.mark.parametrize("by_hash", [apollo, standard])
+async def test_a_hash_runs_its_document(client: httpx.AsyncClient, by_hash: Any) -> None:
+    assert (await client.post("/graphql", json=by_hash(HELLO))).json()["data"] == {"hello": "Hello, world!"}
+
+
+async def test_one_of_its_operations_may_be_named(client: httpx.AsyncClient) -> None:
+    other = await client.post("/graphql", json={**standard(BOTH), "operationName": "Other"})
+    unnamed = await client.post("/graphql", json=standard(BOTH))
+    assert other.json()["data"] == {"hello": "Hello, you!"}
+    assert codes(unnamed.json()) == ["OPERATION_RESOLUTION_FAILURE"]
+
+
+async def test_what_it_asks_for_by_get_is_known_before_it_runs(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/graphql", params=standard(HELLO))).json()["data"] == {"hello": "Hello, world!"}
+    assert (await client.get("/graphql", params=standard(NOTE))).status_code == 405
+    assert (await client.post("/graphql", json=standard(COUNT))).status_code == 406
+
+
+async def test_an_event_stream_by_hash(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/graphql", json=standard(COUNT), headers={"accept": "text/event-stream"})
+    assert answer.text.count("event: next") == 2
+
+
+async def test_strict_refuses_any_other_document(client: httpx.AsyncClient) -> None:
+    for query in ("{ hello }", "{ __typename }", "{ __schema { types { name } } }", "not even a document"):
+        answer = await client.post("/graphql", json={"query": query})
+        assert (answer.status_code, codes(answer.json())) == (400, ["DOCUMENT_NOT_TRUSTED"])
+    assert (await client.post("/graphql", json={"query": f"\n{HELLO}\n"})).status_code == 200
+
+
+async def test_an_unknown_hash_is_answered_as_clients_expect(client: httpx.AsyncClient) -> None:
+    unknown = await client.post("/graphql", json=apollo("{ hello }"))
+    assert (unknown.status_code, codes(unknown.json())) == (400, ["PERSISTED_QUERY_NOT_FOUND"])
+    async with site() as without, without.client() as stranger:
+        answer = await stranger.post("/graphql", json=apollo(HELLO))
+    assert codes(answer.json()) == ["PERSISTED_QUERY_NOT_SUPPORTED"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"documentId": 5},
+        {"documentId": None},
+        {"extensions": {"persistedQuery": {"sha256Hash": ["a"]}}},
+        {"extensions": {"persistedQuery": "abc"}},
+        {"extensions": {"persistedQuery": {}}},
+        {"query": 5, **standard(HELLO)},
+    ],
+)
+async def test_what_names_no_document_is_no_request(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    answer = await client.post("/graphql", json=body)
+    assert (answer.status_code, codes(answer.json())) == (400, ["BAD_REQUEST"])
+
+
+@pytest.fixture
+async def talk(strict: Site) -> AsyncIterator[Talk]:
+    async with greeted(strict) as talk:
+        yield talk
+
+
+async def test_a_socket_by_hash(talk: Talk) -> None:
+    await talk.ask(standard(COUNT))
+    assert [(await talk.hear())["payload"]["data"]["count"] for _ in range(2)] == [0, 1]
+    assert (await talk.hear())["type"] == "complete"
+
+
+async def test_a_refusal_ends_no_socket(talk: Talk) -> None:
+    await talk.subscribe("subscription { count(to: 9) }")
+    assert (await talk.hear())["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+    await talk.ask(apollo("{ hello }"))
+    assert (await talk.hear())["payload"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+    await talk.ask(apollo(HELLO))
+    assert (await talk.hear())["payload"]["data"] == {"hello": "Hello, world!"}
