@@ -49,8 +49,11 @@ class Telephony(Protocol):
         EngineUnavailable. The leg of a dial gets the id that the order names before its first report can come.
         """
 
-    def reports(self) -> AsyncIterator[Report]:
-        """Endless. A report has been heard when the next one is asked for. Reconnects, then yields Reconnected."""
+    def reports(self) -> AsyncIterator[Sequence[Report]]:
+        """Endless: whatever has come meanwhile, in its order. It has been heard when the next are asked for.
+
+        Reconnects, then yields Reconnected.
+        """
 
     async def snapshot(self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()) -> Sequence[Report]:
         """What the engine says now of the calls and bridges that are up, and of these, also where they have ended.

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
 
 from structlog.contextvars import unbind_contextvars
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
@@ -10,12 +11,11 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_ji
 from app.calls import Calls
 from app.dispatch import Dispatch
 from app.domain.calls import Call, Conference
+from app.domain.transfer import Transfer
 from app.ports import (
     Broker,
     Clock,
-    EngineRestarted,
     EngineUnavailable,
-    Reconnected,
     Report,
     Telephony,
     wake_up_within,
@@ -84,44 +84,54 @@ class Recovery:
     # --- the engine's reports
 
     async def _follow(self) -> None:
-        async for report in self._telephony.reports():
-            await self._careful(self.hear, report)
+        async for reports in self._telephony.reports():
+            await self._careful(self.hear, *reports)
 
-    async def hear(self, report: Report) -> None:
-        match report:
-            case Call():
-                await self._calls.hear(report)
-                await self._look_at_call(report)
-            case Conference():
-                await self._hear_bridge(report)
-            case Reconnected() | EngineRestarted():
-                await self.catch_up()
+    async def hear(self, *reports: Report) -> None:
+        """What came together is recorded together: only how things stand in the end matters."""
+        calls = [one for one in reports if isinstance(one, Call)]
+        bridges = [one for one in reports if isinstance(one, Conference)]
+        if calls or bridges:
+            await self._hear_parties(calls, bridges)
+        if len(calls) + len(bridges) < len(reports):  # it was away, or has begun anew
+            await self.catch_up()
 
-    async def _look_at_call(self, call: Call) -> None:
-        async with self._database.reading() as connection:
-            concerned = await stored.live_ids_of_call(connection, call)
-        for transfer_id in concerned:
+    async def _hear_parties(self, calls: Sequence[Call], bridges: Sequence[Conference]) -> None:
+        left = await self._left([bridge for bridge in bridges if not bridge.is_up])
+        await self._calls.hear(*calls, *left, *bridges)
+        for transfer_id in await self._concerned(calls, bridges):
             await self._transfers.look(transfer_id)
 
-    async def _hear_bridge(self, bridge: Conference) -> None:
+    async def _left(self, gone: Sequence[Conference]) -> list[Call]:
+        """Whoever left before the bridge went counts: ask before we judge."""
+        if not (lost := await self._of_bridges(gone)):
+            return []
+        parties = [(t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts)) for t in lost]
+        reports = await self._telephony.snapshot(list(chain(*parties)))
+        return [one for one in reports if isinstance(one, Call)]
+
+    async def _concerned(self, calls: Sequence[Call], bridges: Sequence[Conference]) -> dict[str, None]:
+        of_bridges = [t.id for t in await self._of_bridges(bridges)]
         async with self._database.reading() as connection:
-            concerned = [t for t in [await stored.live_of_bridge(connection, bridge.customer_id, bridge.id)] if t]
-        if not bridge.is_up:
-            for t in concerned:  # whoever left before the bridge went counts: ask before we judge
-                parties = (t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts))
-                reports = await self._telephony.snapshot(parties)
-                await self._calls.hear(*(one for one in reports if isinstance(one, Call)))
-        await self._calls.hear(bridge)
-        for t in concerned:
-            await self._transfers.look(t.id)
+            of_calls = [await stored.live_ids_of_call(connection, call) for call in calls]
+        return dict.fromkeys(chain(*of_calls, of_bridges))
+
+    async def _of_bridges(self, bridges: Sequence[Conference]) -> list[Transfer]:
+        if not bridges:
+            return []
+        async with self._database.reading() as connection:
+            found = [await stored.live_of_bridge(connection, one.customer_id, one.id) for one in bridges]
+        return [t for t in found if t]
 
     # --- the clock
 
     async def _keep_time(self) -> None:
         async with self._broker.listen("timers") as wake_up:
             while True:
-                await self._careful(self.expire_due)
-                await wake_up_within(wake_up, await self._until_next())
+                seconds = await self._until_next()
+                if seconds <= 0:
+                    await self._careful(self.expire_due)
+                await wake_up_within(wake_up, max(seconds, 0.001))
 
     async def expire_due(self) -> None:
         async with self._database.reading() as connection:
@@ -135,8 +145,7 @@ class Recovery:
                 deadline = await stored.next_deadline(connection)
         except DatabaseUnavailable:
             return SWEEP_SECONDS
-        seconds = (deadline - self._clock()).total_seconds() if deadline else SWEEP_SECONDS
-        return min(max(seconds, 0.001), SWEEP_SECONDS)
+        return min((deadline - self._clock()).total_seconds(), SWEEP_SECONDS) if deadline else SWEEP_SECONDS
 
     async def _careful(self, work: Callable[..., Awaitable[None]], *about: Report) -> None:
         """Wait for a database or an engine that is away; a fault in one report must not stop the others."""
@@ -145,3 +154,5 @@ class Recovery:
             await self._retrying.copy()(work, *about)
         except Exception:
             log.exception("out of step")
+            for one in about if len(about) > 1 else ():
+                await self._careful(work, one)

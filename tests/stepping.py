@@ -74,8 +74,8 @@ class Stepping:
 
     async def collect(self) -> None:
         """Reports wait in the inbox until they are delivered."""
-        async for report in self.simulator.reports():
-            self.inbox.append(report)
+        async for reports in self.simulator.reports():
+            self.inbox.extend(reports)
 
     async def talk(self, *parties: str) -> SimulatedCall:
         made = await self.simulator.call(

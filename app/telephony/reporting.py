@@ -1,11 +1,13 @@
 """How the simulator's reports reach whoever hears them: late, twice or out of order, when it is told so."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from app.ports import Report
+
+AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,16 @@ class Reporting:
         late = self._random.uniform(0, self._delay)
         asyncio.get_running_loop().call_later(late, self._arrived.put_nowait, delivery)
 
-    async def hear(self) -> AsyncIterator[Report]:
+    async def hear(self) -> AsyncIterator[Sequence[Report]]:
         while True:
-            delivery = await self._arrived.get()
+            deliveries = [await self._arrived.get()]
+            while self._arrived.qsize() and len(deliveries) < AT_ONCE:
+                deliveries.append(self._arrived.get_nowait())
             try:
-                yield delivery.report
+                yield [delivery.report for delivery in deliveries]
             except GeneratorExit:
-                self._arrived.put_nowait(delivery)  # not heard to the end: for the next listener
+                for delivery in deliveries:  # not heard to the end: for the next listener
+                    self._arrived.put_nowait(delivery)
                 raise
-            delivery.heard.set()
+            for delivery in deliveries:
+                delivery.heard.set()

@@ -91,7 +91,7 @@ class Simulator:
             raise fails_after
         return calls
 
-    def reports(self) -> AsyncIterator[Report]:
+    def reports(self) -> AsyncIterator[Sequence[Report]]:
         return self._reporting.hear()
 
     async def snapshot(self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()) -> Sequence[Report]:

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.brokers.memory import MemoryBroker
+from app.domain.calls import Call
 from app.main import utc_now
 from app.ports import Report
 from app.storage.database import Database
@@ -98,12 +100,12 @@ class Faulty(Simulator):
 
     has_failed = False
 
-    async def reports(self) -> AsyncIterator[Report]:
-        async for report in super().reports():
+    async def reports(self) -> AsyncIterator[Sequence[Report]]:
+        async for reports in super().reports():
             if not self.has_failed:
                 self.has_failed = True
                 raise ZeroDivisionError
-            yield report
+            yield reports
 
 
 async def test_what_runs_all_along_begins_again_after_a_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -123,3 +125,27 @@ async def test_what_runs_all_along_begins_again_after_a_fault(tmp_path: Path, ca
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == [
         "Recovery.run ended, and begins again"
     ]
+
+
+class Garbled(Simulator):
+    """Among its reports are some that nobody can make sense of."""
+
+    async def reports(self) -> AsyncIterator[Sequence[Report]]:
+        async for reports in super().reports():
+            calls = [one for one in reports if isinstance(one, Call)]
+            yield [*(replace(call, id=None, groupcall_id=None) for call in calls), *reports]  # type: ignore[arg-type]
+
+
+async def test_what_can_not_be_recorded_stops_nothing_that_came_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_in(tmp_path)
+    database = Database(settings.url)
+    engine = Garbled(database, utc_now, pace=settings.simulator_pace)
+    async with inside(settings, database=database, broker=MemoryBroker(), simulator=engine) as served:
+        desk = Desk(served.client())
+        t = await desk.start(await desk.talk(), "0101")
+        await desk.until(t, "CONSULTING")
+        await desk.tell(t, "complete")
+        assert ending(await desk.until_ended(t)) == ("COMPLETED", None, None, "CLIENT")
+    assert {r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR} == {"out of step"}

@@ -246,9 +246,8 @@ class Estate(Archive):
 
     async def _hear(self) -> None:
         calls = Calls(self.database, self.broker, lambda: NOON)
-        async for report in self.simulator.reports():
-            if isinstance(report, Call | Conference):
-                await calls.hear(report)
+        async for reports in self.simulator.reports():
+            await calls.hear(*(one for one in reports if isinstance(one, Call | Conference)))
 
     async def rows_of(self, customer: str) -> dict[str, list[Any]]:
         """Everything that the database holds of a customer."""

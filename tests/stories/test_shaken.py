@@ -96,8 +96,8 @@ class Shaken(RuleBasedStateMachine):
 
     async def collect(self) -> None:
         """Reports wait here until a rule delivers them."""
-        async for report in self.simulator.reports():
-            self.inbox.append(report)
+        async for reports in self.simulator.reports():
+            self.inbox.extend(reports)
 
     async def close(self) -> None:
         self.collector.cancel()

@@ -20,15 +20,19 @@ class Listener:
         self.bridges: dict[str, Conference] = {}
 
     async def listen(self) -> None:
-        async for report in self._engine.reports():
-            self.reports.append(report)
-            if isinstance(report, Call):
-                self.calls[report.id] = max(report, self.calls.get(report.id, report), key=lambda call: call.revision)
-            if isinstance(report, Conference):
-                newest = max(report, self.bridges.get(report.id, report), key=lambda bridge: bridge.revision)
-                self.bridges[report.id] = newest
+        async for reports in self._engine.reports():
+            for report in reports:
+                self._hear(report)
             async with self._came:
                 self._came.notify_all()
+
+    def _hear(self, report: Report) -> None:
+        self.reports.append(report)
+        if isinstance(report, Call):
+            self.calls[report.id] = max(report, self.calls.get(report.id, report), key=lambda call: call.revision)
+        if isinstance(report, Conference):
+            newest = max(report, self.bridges.get(report.id, report), key=lambda bridge: bridge.revision)
+            self.bridges[report.id] = newest
 
     async def until(self, test: Callable[[], bool]) -> None:
         async with asyncio.timeout(10), self._came:
