@@ -4,6 +4,7 @@ It serves as `transfers serve` does, and writes a line of JSON, the number of it
 """
 
 import asyncio
+import gc
 import json
 import sys
 import threading
@@ -20,6 +21,7 @@ from app.settings import Settings
 
 async def tell(asked: TextIO) -> None:
     while await asyncio.to_thread(asked.readline):
+        gc.collect()  # or what is garbage would count as held
         print(json.dumps({"tasks": len(asyncio.all_tasks()), "threads": threading.active_count()}), flush=True)
 
 

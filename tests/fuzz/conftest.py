@@ -1,9 +1,10 @@
-"""One server process that all fuzzing goes against, with a few transfers to hit."""
+"""One server process that all fuzzing goes against, and who asks it."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.fuzz.asking import Asker
 from tests.watching import Watched, watched
 
 
@@ -13,3 +14,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         yield server
         server.check_alive()
         assert server.errors() == ""
+
+
+@pytest.fixture
+def asker(server: Watched) -> Iterator[Asker]:
+    asker = Asker(server.url)
+    yield asker
+    print(asker.codes.most_common())
+    asker.close()
