@@ -6,55 +6,17 @@ from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from app.storage.database import Database
+from tests.following import CUT, Subscriber
 from tests.invariants import World
-from tests.serving import Client, Failed, Json, Served, free_port, serving, token
-from tests.stories.desk import Desk, Refused
+from tests.serving import Client, Json, Served, free_port, serving, token
+from tests.stories.desk import Desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-CUT = (httpx.HTTPError, ConnectionClosed, InvalidHandshake, OSError, Failed, Refused, TimeoutError, AssertionError)
 DIGITS = ("0100", "0101", "0102", "0104", "0105", "0106", "0103")
-EVENTS = """
-    subscription ($after: String) { transferEvents(after: $after) { cursor transferId version status kind } }
-"""
-PAGE = "{ transfers(first: 1) { eventCursor } }"
-
-
-class Subscriber:
-    """Follows all transfers, and after each cut goes on from its last cursor."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.story: list[tuple[str, int]] = []
-        self.cursor: str | None = None
-        self._grown = asyncio.Event()
-
-    async def hears(self, count: int) -> None:
-        """Until it has heard of so many events."""
-        while len(self.story) < count:
-            self._grown.clear()
-            await self._grown.wait()
-
-    async def run(self) -> None:
-        while True:
-            with suppress(*CUT):
-                await self._follow()
-            await asyncio.sleep(0.05)
-
-    async def _follow(self) -> None:
-        if self.cursor is None:
-            self.cursor = (await self.client.ask(PAGE))["transfers"]["eventCursor"]
-        async with self.client.follow(EVENTS, after=self.cursor) as events:
-            async for event in events:
-                one = event["transferEvents"]
-                self.cursor = one["cursor"]
-                self.story.append((one["transferId"], one["version"]))
-                self._grown.set()
 
 
 async def load(desk: Desk, dice: random.Random) -> None:
