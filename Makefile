@@ -4,7 +4,7 @@ PYTEST := $(BIN)/python -m pytest
 XDIST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev web run test test-fast soak check schema format lock clean
+.PHONY: help install dev web run test test-fast soak bench check schema format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ test-fast: dev ## the quick part of it, under a minute
 
 soak: dev web ## the long runs in full
 	$(PYTEST) -m slow --soak
+
+bench: dev ## what the limits save, and the load that one principal gets
+	$(BIN)/python -m tests.bench.limits
+	$(BIN)/python -m tests.bench.load
 
 check: dev ## types, style, import directions, schema up to date
 	$(BIN)/ruff check .

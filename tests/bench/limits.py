@@ -1,0 +1,129 @@
+"""How long attacks by documents keep the CPU, here and with the bare library: python -m tests.bench.limits.
+
+Both serve one small schema in this process; the client's millisecond counts for both. The least of three.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+import httpx
+import strawberry
+from starlette.types import ASGIApp
+from strawberry.asgi import GraphQL
+
+from app.api.guard import guard_extension
+from app.api.limits import Budget, Limits
+from app.server.endpoint import GraphQLEndpoint
+from tests.bench.table import ms, show
+from tests.server.toy import TOKENS, authorization
+
+TIMES = 3
+
+
+@strawberry.type
+class Node:
+    id: strawberry.ID = strawberry.ID("1")
+
+    @strawberry.field
+    def next(self) -> "Node":
+        return self
+
+    @strawberry.field
+    def nodes(self, first: int) -> list["Node"]:
+        return [self] * first
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def node(self) -> Node:
+        return Node()
+
+
+@dataclass
+class Asked:
+    """What resolvers are given."""
+
+    viewer: object
+    request_id: str
+
+
+def here() -> ASGIApp:
+    """With its transport, sign-in, limits and log lines."""
+    limits = Limits()
+    guard = guard_extension(limits, Budget(limits.capacity, limits.restore_rate))
+    return GraphQLEndpoint(strawberry.Schema(Query, extensions=[guard]), TOKENS.viewer, Asked)
+
+
+def fan_out(width: int, levels: int) -> str:
+    """width ** levels objects."""
+    spread = [" ".join(f"a{w}:next{{...F{n + 1}}}" for w in range(width)) for n in range(levels)]
+    fragments = "".join(f"fragment F{n} on Node{{{inner}}}" for n, inner in enumerate(spread))
+    return f"{{node{{...F0}}}}{fragments}fragment F{levels} on Node{{id}}"
+
+
+def listed(levels: int) -> str:
+    return "{node{" + "nodes(first:10){" * levels + "id" + "}" * levels + "}}"
+
+
+def nested(levels: int) -> str:
+    return "{node{" + "next{" * levels + "id" + "}" * levels + "}}"
+
+
+def introspected(levels: int) -> str:
+    return "{__schema{types{" + "fields{type{" * levels + "name" + "}}" * levels + "}}}"
+
+
+DOCUMENTS = {
+    "An honest query": "{node{next{id}}}",
+    "Fragments that fan out to 2^18 (bare: 2^12)": fan_out(2, 18),
+    "Fragments that fan out to 16^6 (bare: 16^3)": fan_out(16, 6),
+    "Lists of 10 in lists, 5 levels": listed(5),
+    "10,000 aliases": "{" + " ".join(f"a{n}:node{{id}}" for n in range(10_000)) + "}",
+    "300 aliases": "{" + " ".join(f"a{n}:node{{id}}" for n in range(300)) + "}",
+    "5,000 directives": "{node" + "@a" * 5_000 + "{id}}",
+    "One field 6,000 times": "{node{" + "id " * 6_000 + "}}",
+    "180 levels": nested(180),
+    "Introspection, 6 levels": introspected(6),
+    "20,000 comments": "#\n" * 20_000 + "{node{id}}",
+}
+LESS = {
+    "Fragments that fan out to 2^18 (bare: 2^12)": fan_out(2, 12),
+    "Fragments that fan out to 16^6 (bare: 16^3)": fan_out(16, 3),
+}
+"""So that the bare library comes to an end."""
+
+
+async def taken(app: ASGIApp, query: str) -> tuple[float, str]:
+    """CPU seconds and what came of it."""
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://bench", headers=authorization()) as client:
+        best = float("inf")
+        for _ in range(TIMES):
+            began = time.process_time()
+            answer = await client.post("/graphql", json={"query": query})
+            best = min(best, time.process_time() - began)
+    return best, outcome(answer)
+
+
+def outcome(answer: httpx.Response) -> str:
+    errors = answer.json().get("errors", [])
+    codes = [error.get("extensions", {}).get("code") or "an error without a code" for error in errors]
+    return f"`{codes[0]}`" if codes and codes[0].isupper() else codes[0] if codes else "runs"
+
+
+async def main() -> None:
+    logging.disable()  # of what clients did wrong, with traces in the bare library
+    ours, bare = here(), GraphQL[object, None](strawberry.Schema(Query))
+    rows = []
+    for name, query in DOCUMENTS.items():
+        mine, code = await taken(ours, query)
+        theirs, other = await taken(bare, LESS.get(name, query))
+        rows.append((name, f"{len(query):,}", ms(mine), code, ms(theirs), other, f"{theirs / mine:,.0f}"))
+    show(("attack", "bytes", "here", "answer", "bare library", "answer", "bare / here"), rows)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
