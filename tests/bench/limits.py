@@ -15,6 +15,8 @@ from strawberry.asgi import GraphQL
 
 from app.api.guard import guard_extension
 from app.api.limits import Budget, Limits
+from app.api.plans import Plans
+from app.server.documents import Documents
 from app.server.endpoint import GraphQLEndpoint
 from tests.bench.table import ms, show
 from tests.server.toy import TOKENS, authorization
@@ -53,8 +55,9 @@ class Asked:
 def here() -> ASGIApp:
     """With its transport, sign-in, limits and log lines."""
     limits = Limits()
-    guard = guard_extension(limits, Budget(limits.capacity, limits.restore_rate))
-    return GraphQLEndpoint(strawberry.Schema(Query, extensions=[guard]), TOKENS.viewer, Asked)
+    plans = Plans(limits)
+    guard = guard_extension(limits, Budget(limits.capacity, limits.restore_rate), plans)
+    return GraphQLEndpoint(strawberry.Schema(Query, extensions=[guard]), Documents(plans), TOKENS.viewer, Asked)
 
 
 def fan_out(width: int, levels: int) -> str:
