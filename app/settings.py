@@ -5,7 +5,7 @@ import os
 import secrets
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -21,10 +21,13 @@ OTEL = (
 """What `app.tracing` imports: the extra `otel`."""
 
 
+Seconds = Annotated[float, Field(ge=0.001, le=86_400)]
+
+
 class Settings(BaseSettings):
     """Every field is the variable of the same name in capitals, with TRANSFERS_ before it."""
 
-    model_config = SettingsConfigDict(env_prefix="TRANSFERS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TRANSFERS_", frozen=True, extra="ignore", allow_inf_nan=False)
 
     database_url: str = Field(default="", description="An SQLAlchemy URL; a file in the per-user data folder")
     telephony: Literal["simulator"] = Field(default="simulator", description="The telephony engine")
@@ -58,7 +61,7 @@ class Settings(BaseSettings):
     )
     max_cost: int = Field(default=100_000, ge=1, description="Points that one operation may cost")
     body_bytes: int = Field(default=100_000, ge=1, description="Of an HTTP body, and of a WebSocket message")
-    operation_seconds: float = Field(default=30, gt=0, description="How long a query or a mutation may take")
+    operation_seconds: Seconds = Field(default=30, description="How long a query or a mutation may take")
     customer_connections: int = Field(
         default=2_000, ge=1, description="WebSockets and event streams that one customer may have open"
     )
@@ -68,7 +71,7 @@ class Settings(BaseSettings):
     )
     introspection: bool | None = Field(default=None, description="By default in demo mode or on loopback")
     graphiql: bool | None = Field(default=None, description="By default in demo mode or on loopback")
-    sweep_seconds: float = Field(default=30, gt=0, description="Seconds until a subscriber looks for news unwoken")
+    sweep_seconds: Seconds = Field(default=30, description="Seconds until a subscriber looks for news unwoken")
     metrics: bool | None = Field(
         default=None, description="Whether `/metrics` is served: by default in demo mode or on loopback"
     )
@@ -76,17 +79,21 @@ class Settings(BaseSettings):
         default=None,
         description="Where traces go, by OTLP over HTTP, as `http://127.0.0.1:4318`; needs the extra `otel`",
     )
-    grace_seconds: float = Field(default=10, ge=0, description="How long a stopping server waits for work in flight")
+    grace_seconds: float = Field(
+        default=10, ge=0, le=3_600, description="How long a stopping server waits for work in flight"
+    )
 
-    start_timeout: float = Field(default=10, gt=0, description="Seconds for the engine to confirm a transfer's start")
-    recall_pause: float = Field(default=10, gt=0, description="Seconds between two recalls of the transferer")
+    start_timeout: Seconds = Field(default=10, description="Seconds for the engine to confirm a transfer's start")
+    recall_pause: Seconds = Field(default=10, description="Seconds between two recalls of the transferer")
     recall_attempts: int = Field(default=3, ge=1, description="How often the transferer is rung back")
-    order_seconds: float = Field(default=5, gt=0, description="Seconds that the engine has to answer an order")
+    order_seconds: Seconds = Field(default=5, description="Seconds that the engine has to answer an order")
     order_tries: int = Field(default=5, ge=1, description="How often a refused order of an ending transfer is tried")
 
-    simulator_pace: float = Field(default=1, gt=0, description="How fast simulated phones act: 10 is ten times as fast")
+    simulator_pace: float = Field(
+        default=1, ge=0.001, le=1000, description="How fast simulated phones act: 10 is ten times as fast"
+    )
     simulator_seed: int = Field(default=0, description="Of the simulator's faults")
-    simulator_delay: float = Field(default=0, ge=0, description="Most seconds that a simulated report is late")
+    simulator_delay: float = Field(default=0, ge=0, le=60, description="Most seconds that a simulated report is late")
     simulator_duplicates: float = Field(default=0, ge=0, le=1, description="Share of reports that come twice")
     simulator_refusals: float = Field(default=0, ge=0, le=1, description="Share of orders that are refused")
     simulator_outages: float = Field(default=0, ge=0, le=1, description="Share of orders that get no answer")

@@ -30,6 +30,8 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"host": "0.0.0.0"}, "TRANSFERS_AUTH_SECRET (or a public key) is needed to listen beyond loopback"),
         ({"documents_only": "true"}, "TRANSFERS_DOCUMENTS_ONLY needs TRANSFERS_DOCUMENTS"),
         ({"documents": "/nowhere"}, "/nowhere is no folder"),
+        ({"operation_seconds": "inf"}, "TRANSFERS_OPERATION_SECONDS: Input should be a finite number"),
+        ({"start_timeout": "1e300"}, "TRANSFERS_START_TIMEOUT: Input should be less than or equal to 86400"),
         ({"budget": "10"}, "TRANSFERS_BUDGET is less than TRANSFERS_MAX_COST"),
     ],
 )

@@ -57,7 +57,7 @@ class TrustedDocuments:
 
 def _read(path: Path, schema: GraphQLSchema, limits: Limits) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         document = parse_within(text, limits)
         check_document(schema, document, limits)
         for error in validate(schema, document):

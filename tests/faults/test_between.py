@@ -65,6 +65,7 @@ class Site:
         assert isinstance(house.simulator, BreakableEngine)
         self.database, self.broker, self.engine = house.database, house.broker, house.simulator
         self._url = f"{served.url}/graphql"
+        self.strikes = 0
 
     async def live(self, life: Life) -> Json:
         """A life, whose invariants hold when it is over."""
@@ -79,6 +80,7 @@ class Site:
         at = min(3, step)
         while True:
             place.trouble = trouble = Trouble(at, lasting)
+            self.strikes += 1
             yield await self.live(life)
             at += step
             if at > trouble.passed:
@@ -91,7 +93,9 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     database = BreakableDatabase(settings.url)
     engine = BreakableEngine(database, utc_now, pace=settings.simulator_pace)
     async with inside(settings, database=database, broker=ForgetfulBroker(), simulator=engine) as served:
-        yield Site(served)
+        site = Site(served)
+        yield site
+        print(f"struck {site.strikes} times")
 
 
 @pytest.mark.parametrize("late", [False, True])

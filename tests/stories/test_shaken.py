@@ -243,14 +243,15 @@ class Shaken(RuleBasedStateMachine):
 
         self.run(do)
 
-    @rule(which=st.integers(0, 9), again=st.booleans())
-    def deliver(self, which: int, again: bool) -> None:
+    @rule(which=st.integers(0, 9), count=st.integers(1, 4), again=st.booleans())
+    def deliver(self, which: int, count: int, again: bool) -> None:
+        """Some at once, perhaps one of them twice."""
         if not self.inbox:
             return
-        report = self.inbox[which % len(self.inbox)]
+        reports = [self.inbox[(which + n) % len(self.inbox)] for n in range(count)]
         if not again:
-            self.inbox.remove(report)
-        self.run(lambda: self.recovery.hear(report))
+            self.inbox = [report for report in self.inbox if report not in reports]
+        self.run(lambda: self.recovery.hear(*reports))
 
     @rule(rounds=st.integers(1, 4))
     def carry_out(self, rounds: int) -> None:
