@@ -1,7 +1,9 @@
 """The documents used last: parsed, found valid, measured."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from itertools import islice
 from weakref import WeakValueDictionary
 
 from graphql import DocumentNode, GraphQLSchema, GraphQLSyntaxError, OperationDefinitionNode, parse
@@ -14,10 +16,21 @@ KEPT = 500_000
 KEPT_COSTS = 100
 
 
+# The lexer's tokens and comments, in a hundredth of its time: what is far too long is not to keep us busy.
+TOKEN = re.compile(r'''"""(?s:\\"""|.)*?"""|"(?:\\.|[^"\\\n])*"?|#[^\n\r]*|\.\.\.|-?\d[\w.+-]*|\w+|[^\s\w,\ufeff]''')
+
+
+def count_tokens(text: str, enough: int) -> int:
+    """How many there are, but for those beyond `enough` and one more."""
+    return sum(1 for _ in islice(TOKEN.finditer(text), enough + 1))
+
+
 def parse_within(text: str, limits: Limits) -> DocumentNode:
     """Raises LimitExceeded, or GraphQLSyntaxError."""
     if len(text) > limits.max_length:
         raise too_long(len(text), limits.max_length)
+    if count_tokens(text, limits.max_tokens) > limits.max_tokens:
+        raise LimitExceeded("QUERY_TOO_LONG", f"The document has more than {limits.max_tokens} tokens.")
     try:
         return parse(text, max_lexical_tokens=limits.max_tokens, max_comments=limits.max_tokens)
     except GraphQLSyntaxError as error:

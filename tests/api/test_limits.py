@@ -1,13 +1,17 @@
 """What asks for too much is refused before it runs, and what clients need passes."""
 
 import re
+import time
 from collections.abc import Iterable
 from weakref import ref
 
 import pytest
 from graphql import (
     GraphQLError,
+    Lexer,
     OperationType,
+    Source,
+    TokenKind,
     build_schema,
     get_introspection_query,
     get_named_type,
@@ -20,7 +24,8 @@ from graphql import (
 from app.api.cost import Meter, counted_cost, literal_size, operations, sizes_of, value_size
 from app.api.guard import limits_rule
 from app.api.limits import Budget, LimitExceeded, Limits, too_complex
-from app.api.plans import Plan, Plans, parse_within
+from app.api.plans import Plan, Plans, count_tokens, parse_within
+from app.api.schema import sdl
 
 # Shaped like the contract: connections, links that lead back, lists without a page size.
 SCHEMA = build_schema("""
@@ -379,6 +384,43 @@ class TestBudget:
 
     def test_by_default_a_hundred_reads_with_all_links_are_granted_at_once(self) -> None:
         assert 100 * cost_of(a_page_with_all_links(1)) <= LIMITS.capacity
+
+
+TEXTS = [
+    get_introspection_query(),
+    sdl(),
+    "{ a }",
+    "",
+    '{a(b:"x y # z" c:-1.5e+3 d:"\\"" e:"") ...F @g(h:$i) # comment, "one"\n}fragment F on Q{a,b:c,d}',
+    '{a(b:"""block " of \\""" words\n# and lines""" c:[1,2 3])}#last',
+    "\ufeff{a}",
+]
+
+
+class TestTokens:
+    @pytest.mark.parametrize("text", TEXTS)
+    def test_as_many_as_the_lexer_has(self, text: str) -> None:
+        assert count_tokens(text, 10**6) == lexed(text)
+
+    def test_no_more_are_counted_than_matter(self) -> None:
+        assert count_tokens("a " * 10_000, 1_500) == 1_501
+
+    @pytest.mark.parametrize("text", ['"' * 32_000, '"""' * 9_999, '\\"""' * 8_000, '"\\' * 16_000, '"""a"" ' * 4_000])
+    def test_whatever_it_is_it_is_counted_at_once(self, text: str) -> None:
+        began = time.process_time()
+        count_tokens(text, 1_500)
+        assert time.process_time() - began < 0.5
+
+
+def lexed(text: str) -> int:
+    """Its tokens, comments among them."""
+    lexer = Lexer(Source(text))
+    while lexer.advance().kind is not TokenKind.EOF:
+        pass
+    token, count = lexer.token.prev, 0
+    while token and token.kind is not TokenKind.SOF:
+        token, count = token.prev, count + 1
+    return count
 
 
 class TestPlans:

@@ -28,8 +28,9 @@ async def consulted(desk: PatientDesk) -> Json:
     t = await desk.until(t, "CONSULTING", *ENDS)
     with suppress(Refused):
         await desk.tell(t, "swap", speakTo="HELD")
-        await desk.tell(t, "merge")
-        await desk.tell(t, "complete")
+    for verb in ("merge", "complete"):
+        with suppress(Refused):
+            await desk.tell(t, verb)
     return await desk.until(t, *ENDS)
 
 
