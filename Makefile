@@ -40,7 +40,7 @@ test: dev web ## the whole test suite
 test-fast: dev ## the quick part of it, under a minute
 	$(PYTEST) $(XDIST) -m "not slow"
 
-soak: dev web ## the long runs in full
+soak: dev web ## the long runs in full, some two hours
 	$(PYTEST) -m slow --soak
 
 bench: dev ## what the limits save, and the load that one principal gets

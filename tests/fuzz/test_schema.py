@@ -91,7 +91,8 @@ def values(type_: GraphQLInputType, known: tuple[str, ...]) -> st.SearchStrategy
 
 
 def anything(known: tuple[str, ...]) -> st.SearchStrategy[object]:
-    leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | texts(known)
+    numbers = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    leaves = st.none() | st.booleans() | numbers | texts(known)
     return st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(texts(known), inner), max_leaves=8)
 
 
