@@ -31,6 +31,8 @@ from tests.security.walk import ROOTS, Json, all_links, all_probes, document, pr
 from tests.security.world import NOBODY, THEM, US, Estate, Tenant, call_of, ids_of, live
 from tests.serving import SECRET, token
 
+pytestmark = pytest.mark.slow
+
 WAITING = {"swapTransfer", "mergeTransfer"}
 """They wait for the engine, which does not run here."""
 START = """mutation ($input: StartTransferInput!) {
@@ -71,7 +73,6 @@ def _commands(name: str, it: Tenant) -> list[Json]:
     return [*probes("Mutation", name, it)][:6]
 
 
-@pytest.mark.slow
 async def test_every_link_of_the_schema_leads_somewhere_for_its_owner(both: Estate) -> None:
     assert all_links() - await reached_by(both, THEM) == set()
 
@@ -297,7 +298,6 @@ async def test_a_foreign_id_takes_the_statements_of_an_unknown_one(
     assert all(one == heard_of[0] for one in heard_of)
 
 
-@pytest.mark.slow
 async def test_a_foreign_id_is_answered_byte_by_byte_as_an_unknown_one(crowded: Path, copied: Open) -> None:
     settings = Settings(database_url=str(copied(crowded).url), auth_secret=cast(Any, SECRET))
     server = build_server(settings)
