@@ -155,14 +155,10 @@ class Dispatch:
             t = await transfers.by_id(connection, waiting.transfer_id)
             assert t is not None
             follows = follows_from_refusal(t, waiting)
-            if follows:
-                await orders.settle(connection, waiting.id, orders.REFUSED)
-                changes = await self._advance(connection, t.id, follows, self._refusal(waiting))
-            elif give_up:
-                await orders.settle(connection, waiting.id, orders.REFUSED)
-                changes = await self._go_on(connection, t.id)
-            else:
+            if not follows and not give_up:
                 await orders.count_try(connection, waiting.id)
+            elif await orders.settle(connection, waiting.id, orders.REFUSED):
+                changes = await self._after_refusal(connection, waiting, follows)
         await self._transfers.tell(changes)
         if follows or give_up:
             self._observer.gave_up(waiting.order)
@@ -170,14 +166,14 @@ class Dispatch:
         else:
             raise NotYet
 
-    def _refusal(self, waiting: RecordedOrder) -> Cause:
-        return Cause(
-            self._clock(),
-            self._rules,
-            waiting.order.call_id,
-            CallStatus.HANGUP,
-            CallHangupReason.FAILED,
-        )
+    async def _after_refusal(
+        self, connection: AsyncConnection, waiting: RecordedOrder, follows: Trigger | None
+    ) -> Sequence[Change]:
+        if follows is None:
+            return await self._go_on(connection, waiting.transfer_id)
+        leg = waiting.order.call_id
+        cause = Cause(self._clock(), self._rules, leg, CallStatus.HANGUP, CallHangupReason.FAILED)
+        return await self._advance(connection, waiting.transfer_id, follows, cause)
 
     async def _advance(
         self, connection: AsyncConnection, transfer_id: str, trigger: Trigger, cause: Cause

@@ -239,8 +239,7 @@ class Transfers:
         for change in changes:
             await self._write(connection, change)
             await events.append(connection, event_of(change))
-            if change.overrules:
-                await orders.overrule(connection, change.after.id)
+            await orders.overrule(connection, change.after.id, change.overruled)
             await orders.add(connection, change.after, change.orders)
         if changes:
             await groupcalls.follow_transfer(connection, changes[-1].after)

@@ -253,7 +253,9 @@ def speak(side: SpeakingTo) -> Effect:
 
 
 def speak_as_before(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    turned = replace(t, speaking_to=t.spoke_to)
+    """With nobody, before; but with the destination if it has answered meanwhile."""
+    nobody = t.spoke_to is SpeakingTo.NONE
+    turned = replace(t, speaking_to=SpeakingTo.DESTINATION if nobody and _destination(t) else t.spoke_to)
     return turned, _arranged(turned)
 
 

@@ -180,9 +180,16 @@ class Change:
     """Of the token whose command it was."""
 
     @property
-    def overrules(self) -> bool:
-        """Whether the orders recorded before it, and not yet carried out, are not to be carried out any more."""
-        return self.trigger in (T.REFUSED, T.SPEAKING_REFUSED, T.START_TIMEOUT)
+    def overruled(self) -> range:
+        """The versions whose orders, as far as they still wait, are not to be carried out any more.
+
+        A refused swap or merge takes its own back alone: an answer that came meanwhile has orders, too.
+        """
+        if self.before and self.trigger in (T.REFUSED, T.START_TIMEOUT):
+            return range(self.after.version)
+        if self.before and self.trigger is T.SPEAKING_REFUSED:
+            return range(self.before.spoken_version, self.before.spoken_version + 1)
+        return range(0)
 
 
 def knows(t: Transfer, trigger: Trigger) -> bool:

@@ -52,10 +52,13 @@ async def add(connection: AsyncConnection, transfer: Transfer, new: Sequence[Ord
     await connection.execute(insert(orders), rows)
 
 
-async def overrule(connection: AsyncConnection, transfer_id: str) -> None:
-    """What waits is not to be carried out any more."""
+async def overrule(connection: AsyncConnection, transfer_id: str, versions: range) -> None:
+    """What waits of these versions is not to be carried out any more."""
+    if not versions:
+        return
     waiting = (orders.c.transfer_id == transfer_id) & (orders.c.state == WAITING)
-    await connection.execute(update(orders).where(waiting).values(state=OVERRULED))
+    of_versions = orders.c.version.between(versions[0], versions[-1])
+    await connection.execute(update(orders).where(waiting, of_versions).values(state=OVERRULED))
 
 
 async def first_waiting(connection: AsyncConnection, transfer_id: str) -> RecordedOrder | None:

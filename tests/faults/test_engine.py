@@ -12,15 +12,16 @@ import pytest
 
 from app.brokers.memory import MemoryBroker
 from app.domain.calls import Call
+from app.domain.orders import Order, OrderKind
 from app.main import utc_now
-from app.ports import Report
+from app.ports import OrderRefused, Report
 from app.storage.database import Database
 from app.telephony.simulator import Simulator
 from tests.faults.breakable import Clock
 from tests.faults.test_database import is_ready, until_ready
 from tests.inside import Inside, inside, settings_in
 from tests.invariants import World
-from tests.stories.desk import Desk, Refused, ending
+from tests.stories.desk import Desk, Refused, ending, leg
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +126,44 @@ async def test_what_runs_all_along_begins_again_after_a_fault(tmp_path: Path, ca
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == [
         "Recovery.run ended, and begins again"
     ]
+
+
+class Reluctant(Simulator):
+    """Thinks for long about letting a party go on, and then refuses; once."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, utc_now, pace=50)
+        self.asked, self.refuse = asyncio.Event(), asyncio.Event()
+
+    async def carry_out(self, order: Order, customer_id: str) -> Sequence[Call]:
+        if order.kind is OrderKind.RESTORE and not self.asked.is_set():
+            self.asked.set()
+            await self.refuse.wait()
+            raise OrderRefused("not now")
+        return await super().carry_out(order, customer_id)
+
+
+async def test_a_destination_that_answers_while_a_swap_is_refused_is_connected(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, order_seconds=60)
+    database = Database(settings.url)
+    engine = Reluctant(database)
+    async with inside(settings, database=database, simulator=engine) as served:
+        desk = Desk(served.client())
+        t = await desk.start(await desk.talk(), "0107", "0107")
+        t = await desk.until(t, "RINGING", when=lambda t: {a["outcome"] for a in t["attempts"]} == {"RINGING"})
+        swapping = asyncio.create_task(desk.tell(t, "swap", speakTo="HELD"))
+        await engine.asked.wait()
+        await desk.simulate("Answer", leg(t, 0))
+        await desk.until(t, "CONSULTING")
+        engine.refuse.set()
+        with pytest.raises(Refused):
+            await swapping
+        consulting = await desk.until(t, "CONSULTING", when=lambda t: t["speakingTo"] == "DESTINATION")
+        await desk.tell(consulting, "complete")
+        assert ending(await desk.until_ended(t)) == ("COMPLETED", None, None, "CLIENT")
+        assert (await desk.party(leg(t, 0)))["confbridgeId"]
+        assert (await desk.party(leg(t, 1)))["status"] == "HANGUP"
+        (await World.read(served.house.database)).check_at_rest()
 
 
 class Garbled(Simulator):
