@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain
+from time import monotonic
 
 from structlog.contextvars import unbind_contextvars
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
@@ -27,6 +28,8 @@ from app.transfers import Transfers
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
+FAULT_SECONDS = 10.0
+"""How long a transfer that we fail at is left alone before it is tried again."""
 
 
 class Recovery:
@@ -51,6 +54,7 @@ class Recovery:
             retry=retry_if_exception_type((EngineUnavailable, DatabaseUnavailable)),
             wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.05),
         )
+        self._faulty: dict[str, float] = {}
         self.caught_up = asyncio.Event()
         """Set while it runs, once every live transfer has been held against what the engine said at its start."""
 
@@ -78,8 +82,7 @@ class Recovery:
         await self._calls.miss([*calls, *bridges], {one.id for one in told})
         async with self._database.reading() as connection:
             live = await stored.live_ids(connection)
-        for transfer_id in live:
-            await self._transfers.look(transfer_id)
+        await self._each(self._transfers.look, live)
 
     # --- the engine's reports
 
@@ -99,8 +102,7 @@ class Recovery:
     async def _hear_parties(self, calls: Sequence[Call], bridges: Sequence[Conference]) -> None:
         left = await self._left([bridge for bridge in bridges if not bridge.is_up])
         await self._calls.hear(*calls, *left, *bridges)
-        for transfer_id in await self._concerned(calls, bridges):
-            await self._transfers.look(transfer_id)
+        await self._each(self._transfers.look, await self._concerned(calls, bridges))
 
     async def _left(self, gone: Sequence[Conference]) -> list[Call]:
         """Whoever left before the bridge went counts: ask before we judge."""
@@ -131,13 +133,13 @@ class Recovery:
                 seconds = await self._until_next()
                 if seconds <= 0:
                     await self._careful(self.expire_due)
-                await wake_up_within(wake_up, max(seconds, 0.001))
+                await wake_up_within(wake_up, max(seconds, SWEEP_SECONDS if self._faulty else 0.001))
+                await self._careful(self._try_again)
 
     async def expire_due(self) -> None:
         async with self._database.reading() as connection:
             due = await stored.due(connection, self._clock())
-        for transfer_id in due:
-            await self._transfers.expire(transfer_id)
+        await self._each(self._transfers.expire, due)
 
     async def _until_next(self) -> float:
         try:
@@ -146,6 +148,27 @@ class Recovery:
         except DatabaseUnavailable:
             return SWEEP_SECONDS
         return min((deadline - self._clock()).total_seconds(), SWEEP_SECONDS) if deadline else SWEEP_SECONDS
+
+    # --- faults
+
+    async def _each(self, work: Callable[[str], Awaitable[None]], transfer_ids: Iterable[str]) -> None:
+        """A fault in one transfer must not stop the others."""
+        for transfer_id in transfer_ids:
+            if transfer_id in self._faulty:
+                continue
+            try:
+                await work(transfer_id)
+            except (DatabaseUnavailable, EngineUnavailable):
+                raise
+            except Exception:
+                log.exception("out of step")
+                self._faulty[transfer_id] = monotonic() + FAULT_SECONDS
+
+    async def _try_again(self) -> None:
+        rested = [transfer_id for transfer_id, until in self._faulty.items() if until <= monotonic()]
+        for transfer_id in rested:
+            del self._faulty[transfer_id]
+        await self._each(self._transfers.look, rested)
 
     async def _careful(self, work: Callable[..., Awaitable[None]], *about: Report) -> None:
         """Wait for a database or an engine that is away; a fault in one report must not stop the others."""

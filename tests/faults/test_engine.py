@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from app import recovery
 from app.brokers.memory import MemoryBroker
 from app.domain.calls import Call
 from app.domain.orders import Order, OrderKind
@@ -188,3 +190,27 @@ async def test_what_can_not_be_recorded_stops_nothing_that_came_with_it(
         await desk.tell(t, "complete")
         assert ending(await desk.until_ended(t)) == ("COMPLETED", None, None, "CLIENT")
     assert {r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR} == {"out of step"}
+
+
+async def test_a_transfer_that_we_fail_at_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery, "FAULT_SECONDS", 0)
+    settings = settings_in(tmp_path)
+    async with timed(tmp_path) as (served, clock):
+        desk = Desk(served.client())
+        faulty = await desk.start(await desk.talk(), "0107", ringTimeout=10)
+        other = await desk.start(await desk.talk(), "0107", ringTimeout=20)
+        await asyncio.gather(desk.until_rings(faulty), desk.until_rings(other))
+        await _write_policy(served.house.database, faulty["id"], "OF_A_NEWER_VERSION")
+        clock.advance(30)
+        await served.house.broker.wake("timers")
+        assert ending(await desk.until_ended(other)) == ("FAILED", "TIMEOUT", "RETURNED", "SYSTEM")
+    async with inside(settings, clock=clock) as served:  # the server starts, too
+        await _write_policy(served.house.database, faulty["id"], "RETURN_TO_TRANSFERER")
+        assert ending(await Desk(served.client()).until_ended(faulty)) == ("FAILED", "TIMEOUT", "RETURNED", "SYSTEM")
+
+
+async def _write_policy(database: Database, transfer_id: str, policy: str) -> None:
+    async with database.writing() as connection:
+        await connection.execute(
+            text("UPDATE transfers SET on_failure = :policy WHERE id = :id"), {"policy": policy, "id": transfer_id}
+        )
