@@ -79,11 +79,18 @@ class SimulatedCall:
     conference_id: str
 
 
+class NoSuchCall(Exception):
+    """The simulator has no such call, or it is another customer's."""
+
+
+class NotNow(Exception):
+    """What a call's present state does not allow: to answer what does not ring."""
+
+
 class Simulation(Protocol):
     """Stands in for the outside world. Each returns when the reports of its effect have been heard.
 
-    The ids are of the simulator's calls; an unknown one, or one of another customer, raises LookupError; what a call's
-    present state does not allow (to answer what does not ring) raises ValueError.
+    The ids are of the simulator's calls. Raises NoSuchCall and NotNow.
     """
 
     async def call(

@@ -228,7 +228,9 @@ class DeleteTransferInput:
 class SimulateCallInput:
     caller: AddressInput = strawberry.field(description="Who calls in.")
     agent: AddressInput = strawberry.field(description="Who takes the call; an `AGENT` address sets `Call.ownerId`.")
-    parties: list[AddressInput] = strawberry.field(default_factory=list, description="Who else is on the call.")
+    parties: list[AddressInput] = strawberry.field(
+        default_factory=list, description="Who else is on the call: at most 20."
+    )
 
 
 @strawberry.input(description="Which ringing telephone is picked up.")

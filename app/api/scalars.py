@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 import strawberry
 
 from app.api.refusals import bad_input
+from app.storage.tables import wire_time
 
 
 def write_time(value: object) -> str:
     if not isinstance(value, datetime):
         raise TypeError(f"Not a time: {value!r}")
-    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return wire_time(value)
 
 
 def read_time(value: object) -> datetime:

@@ -32,7 +32,9 @@ from app.api.refusals import require
 from app.domain.addresses import Address, normalise
 from app.domain.refusals import Refusal, RefusalCode
 from app.domain.viewer import Permission
-from app.ports import SimulatedCall, Simulation
+from app.ports import NoSuchCall, NotNow, SimulatedCall, Simulation
+
+MOST_PARTIES = 20
 
 P = TypeVar("P", bound=SimulatePayload)
 
@@ -55,9 +57,9 @@ async def _act(info: Info, payload: type[P], call_id: str, act: Callable[[Simula
         await act(_simulation(info), info.context.viewer.customer_id)
     except Refusal as refusal:
         errors = [UserError.of(refusal)]
-    except LookupError:
+    except NoSuchCall:
         errors = [_user_error(RefusalCode.NOT_FOUND, "No such call.")]
-    except ValueError as error:
+    except NotNow as error:
         errors = [_user_error(RefusalCode.INVALID_INPUT, str(error))]
     info.context.renew()
     return payload(call=await visible_call(info, call_id), user_errors=errors)
@@ -68,6 +70,8 @@ def _user_error(code: RefusalCode, message: str) -> UserError:
 
 
 async def _call(info: Info, given: SimulateCallInput) -> SimulatedCall:
+    if len(given.parties) > MOST_PARTIES:
+        raise Refusal(RefusalCode.INVALID_INPUT, f"At most {MOST_PARTIES} more parties.", "input", "parties")
     return await _simulation(info).call(
         info.context.viewer.customer_id,
         _address(given.caller, "caller"),

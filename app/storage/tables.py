@@ -19,8 +19,6 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-WIRE_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
 
 class Timestamp(TypeDecorator[datetime]):
     """UTC, with microseconds and a Z: sorts as it reads."""
@@ -39,7 +37,7 @@ metadata = SQLModel.metadata
 
 
 def wire_time(value: datetime) -> str:
-    return value.astimezone(UTC).strftime(WIRE_FORMAT)
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def table(model: type[SQLModel]) -> Table:

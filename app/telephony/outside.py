@@ -16,7 +16,7 @@ from app.domain.calls import (
     ConferenceType,
     MuteDirection,
 )
-from app.ports import Rejection, SimulatedCall
+from app.ports import NoSuchCall, NotNow, Rejection, SimulatedCall
 from app.storage.phones import Bridge, Phone
 from app.telephony.exchange import Exchange
 from app.telephony.phones import answered, is_alerting, owner_of
@@ -89,12 +89,12 @@ async def hold(
 async def _phone(exchange: Exchange, customer_id: str, call_id: str) -> Phone:
     phone = await exchange.phone(call_id, customer_id)
     if phone is None:
-        raise LookupError("The simulator has no such call.")
+        raise NoSuchCall
     return phone
 
 
-def _not_now(phone: Phone, what: str) -> ValueError:
-    return ValueError(f"The call is {phone.call.status.name} and can't {what}.")
+def _not_now(phone: Phone, what: str) -> NotNow:
+    return NotNow(f"The call is {phone.call.status.name} and can't {what}.")
 
 
 def _bridge(conference_id: str, customer_id: str, type_: ConferenceType, at: datetime) -> Bridge:

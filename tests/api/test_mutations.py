@@ -8,7 +8,7 @@ import pytest
 from app.api.context import Context
 from app.domain.transfer import Status
 from app.domain.viewer import Permission
-from app.ports import SimulatedCall
+from app.ports import NoSuchCall, NotNow, SimulatedCall
 from tests.api.archive import OTHER_CUSTOMER, SCHEMA, Archive
 from tests.builders import BRIDGE, CUSTOMER, HELD, NOON, TRANSFER, TRANSFERER, bridge, call, transfer, uid, viewer
 
@@ -186,10 +186,10 @@ class Toy:
         return SimulatedCall(TRANSFERER, HELD, BRIDGE)
 
     async def answer(self, customer_id: str, call_id: str) -> None:
-        raise LookupError
+        raise NoSuchCall
 
     async def reject(self, customer_id: str, call_id: str, reason: object) -> None:
-        raise ValueError("It does not ring.")
+        raise NotNow("It does not ring.")
 
     async def hang_up(self, customer_id: str, call_id: str) -> None:
         return None
@@ -261,6 +261,9 @@ async def test_a_simulated_call_answers_with_its_parties(archive: Archive) -> No
         "conference": None,
         "userErrors": [{"code": "NOT_DIALABLE", "field": ["input", "parties", "0", "type"]}],
     }
+    given = TALKERS | {"parties": [{"type": "TEL", "target": f"+155500010{n}"} for n in range(21)]}
+    refused = await simulate(archive, "Call", fields, Toy(), given)
+    assert refused["userErrors"] == [{"code": "INVALID_INPUT", "field": ["input", "parties"]}]
 
 
 @pytest.mark.parametrize(("what", "given"), [*SIMULATIONS, ("Call", TALKERS)])
@@ -274,3 +277,10 @@ async def test_a_moment_is_kept_to_the_microsecond(archive: Archive) -> None:
     await archive.keep(transfer(tm_create=NOON.replace(microsecond=1)))
     found = await archive.ask("{ transfers { nodes { tmCreate } } }")
     assert found["transfers"]["nodes"] == [{"tmCreate": "2026-03-01T12:00:00.000001Z"}]
+
+
+async def test_a_year_has_four_digits(archive: Archive) -> None:
+    long_ago = NOON.replace(year=900)
+    await archive.keep(transfer(tm_create=long_ago))
+    found = await archive.ask('{ transfers(filter: {tmCreateBefore: "0901-01-01T00:00:00Z"}) { nodes { tmCreate } } }')
+    assert found["transfers"]["nodes"] == [{"tmCreate": "0900-03-01T12:00:00.000000Z"}]

@@ -11,7 +11,7 @@ from app.domain.calls import (
     CallHangupReason,
     CallStatus,
 )
-from app.ports import Rejection
+from app.ports import NoSuchCall, NotNow, Rejection
 from tests.telephony.house import AGENT, CALLER, CUSTOMER, NONE, PARTY, STRANGER, House, dial_order, has_ended, tel
 
 
@@ -132,26 +132,26 @@ class OutsideContract:
 
     async def test_what_a_call_s_state_does_not_allow_is_refused(self, house: House) -> None:
         leg = await house.ringing()
-        with pytest.raises(ValueError, match="RINGING"):
+        with pytest.raises(NotNow, match="RINGING"):
             await house.engine.hold(CUSTOMER, leg, is_on_hold=True, mute_direction=NONE)
         await house.engine.answer(CUSTOMER, leg)
-        with pytest.raises(ValueError, match="PROGRESSING"):
+        with pytest.raises(NotNow, match="PROGRESSING"):
             await house.engine.answer(CUSTOMER, leg)
-        with pytest.raises(ValueError, match="PROGRESSING"):
+        with pytest.raises(NotNow, match="PROGRESSING"):
             await house.engine.reject(CUSTOMER, leg, Rejection.BUSY)
         await house.engine.hang_up(CUSTOMER, leg)
-        with pytest.raises(ValueError, match="HANGUP"):
+        with pytest.raises(NotNow, match="HANGUP"):
             await house.engine.hang_up(CUSTOMER, leg)
 
     async def test_nobody_acts_for_an_unknown_call_or_another_customer_s(self, house: House) -> None:
         leg = await house.ringing()
 
         for customer, call_id in ((CUSTOMER, str(uuid4())), (STRANGER, leg)):
-            with pytest.raises(LookupError):
+            with pytest.raises(NoSuchCall):
                 await house.engine.answer(customer, call_id)
-            with pytest.raises(LookupError):
+            with pytest.raises(NoSuchCall):
                 await house.engine.reject(customer, call_id, Rejection.BUSY)
-            with pytest.raises(LookupError):
+            with pytest.raises(NoSuchCall):
                 await house.engine.hang_up(customer, call_id)
-            with pytest.raises(LookupError):
+            with pytest.raises(NoSuchCall):
                 await house.engine.hold(customer, call_id, is_on_hold=True, mute_direction=NONE)
