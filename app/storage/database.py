@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -161,6 +161,7 @@ def _engine(url: URL, pool_size: int, begin: str, busy_seconds: float) -> AsyncE
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", lambda connection: _begin(connection, begin))
+        event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
 
@@ -170,6 +171,12 @@ def _configure_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _roll_back(connection: Any, *_: object) -> None:
+    """Of work that was cancelled. It is closed next, but while one of its cursors lives SQLite would keep the lock."""
+    with suppress(ValueError):  # closed already
+        connection.driver_connection.rollback().send(None)  # queued before the close; nobody may wait here
 
 
 def _begin(connection: Connection, statement: str) -> None:

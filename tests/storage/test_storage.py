@@ -1,6 +1,7 @@
 """What the database promises: its tables are the models', no update is lost, and what may be once is there once."""
 
 import asyncio
+import gc
 from dataclasses import replace
 
 import pytest
@@ -74,6 +75,23 @@ async def test_what_fails_leaves_nothing_behind(database: Database) -> None:
         await fail()
     async with database.reading() as connection:
         assert await last_number(connection, CUSTOMER, "test") == 0
+
+
+async def test_work_that_is_cancelled_locks_nobody_out(database: Database) -> None:
+    """At whatever moment, and though its cursors live on in a traceback."""
+    other = Database(database.url.render_as_string(), busy_seconds=0.5)
+    gc.disable()
+    try:
+        for moment in range(40):
+            work = asyncio.create_task(_count(other))
+            for _ in range(moment):
+                await asyncio.sleep(0.00005)
+            work.cancel()
+            await asyncio.wait([work])
+            await _count(other)
+    finally:
+        gc.enable()
+        await other.close()
 
 
 async def test_a_transfer_reads_as_it_was_written(database: Database) -> None:
