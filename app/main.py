@@ -247,6 +247,7 @@ def _transport(settings: Settings) -> TransportLimits:
         body_bytes=settings.body_bytes,
         execution_timeout=settings.operation_seconds,
         sockets_per_customer=settings.customer_connections,
+        subscriptions_per_customer=settings.customer_subscriptions,
         sockets_per_address=settings.address_connections,
         allowed_origins=settings.allowed_origins,
         draft=settings.http_draft,

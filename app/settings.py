@@ -66,6 +66,9 @@ class Settings(BaseSettings):
         default=2_000, ge=1, description="WebSockets and event streams that one customer may have open"
     )
     address_connections: int = Field(default=2_000, ge=1, description="The same, of one client address")
+    customer_subscriptions: int = Field(
+        default=10_000, ge=1, description="Subscriptions that one customer may have open, on all its connections"
+    )
     http_draft: bool = Field(
         default=False, description="Status codes of the GraphQL-over-HTTP draft of 2026: 422 and 294"
     )

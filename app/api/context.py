@@ -31,6 +31,8 @@ class Context:
         self.viewer = viewer
         self.request_id = request_id
         self.services = services
+        self.counted = 0
+        """Rows, for what `totalCount` and its like have cost."""
         self.renew()
 
     def renew(self) -> None:

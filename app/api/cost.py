@@ -2,8 +2,9 @@
 
 An object costs 1, and 1 more for every 50 fields asked of it; scalars are in that. A field of a mutation costs 10 more,
 the start of a subscription 10. A list costs as many objects as it may hold: the page size (first, last) of the
-connection around, the number of ids, or what Limits says of lists without a size. Selections that exclude each other
-(@include and @skip, the types of an interface) all count, and so does one that is named twice.
+connection around, the number of ids, or what Limits says of lists without a size. To count a whole list costs 5,000, of
+which comes back what it did not need: a point counts 70 rows. Selections that exclude each other (@include and @skip,
+the types of an interface) all count, and so does one that is named twice.
 """
 
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ MAX_PAGE = 100  # more is refused by the field itself, with a better error
 WIDTH = 50
 MUTATION = 10
 SUBSCRIPTION = 10
+COUNT = 5_000  # 350,000 rows; they take as long as 200 reads of a transfer with its links
+ROWS = 70
 INTROSPECTION_DEPTH = 25  # what GraphiQL's takes; its lists are limited by a rule of graphql-core
 SIZES = frozenset({"first", "last", "ids"})
 
@@ -54,6 +57,7 @@ class Weight(NamedTuple):
     each: int = 0  # of one node, in a selection on a connection: to be multiplied by the page size
     leaves: int = 0  # fields of the object selected from
     height: int = 0  # nested selection sets
+    counts: int = 0  # of the list selected from
 
 
 NOTHING = Weight()
@@ -82,14 +86,15 @@ class Meter:
 
     def _selections(self, node: SelectionSetNode, parent: GraphQLCompositeType, level: int) -> Weight:
         self._check_depth(level)
-        cost = each = leaves = height = 0
+        cost = each = leaves = height = counts = 0
         for selection in node.selections:
             weight = self._selection(selection, parent, level)
             cost += weight.cost
             each += weight.each
             leaves += weight.leaves
             height = max(height, weight.height)
-        return Weight(cost, each, leaves, height + 1)
+            counts += weight.counts
+        return Weight(cost, each, leaves, height + 1, counts)
 
     def _selection(self, node: SelectionNode, parent: GraphQLCompositeType, level: int) -> Weight:
         if isinstance(node, FieldNode):
@@ -122,7 +127,7 @@ class Meter:
         field = self._schema.get_field(parent, name)
         named = get_named_type(field.type) if field else None
         if field is None or not is_composite_type(named):
-            return Weight(leaves=1)
+            return Weight(leaves=1, counts=int(name == "totalCount"))
         if name.startswith("__"):
             level = min(level, self._limits.max_depth - INTROSPECTION_DEPTH)
         inner = self._selections(node.selection_set, named, level + 1) if node.selection_set else NOTHING
@@ -132,6 +137,8 @@ class Meter:
     def _times(self, node: FieldNode, field: GraphQLField, parent: GraphQLCompositeType, inner: Weight) -> Weight:
         page = self._page(node, field)
         one = 1 + inner.leaves // WIDTH + inner.cost + inner.each * (PAGE if page is None else page)
+        if parent is self._schema.query_type:  # elsewhere lists are those of one call or transfer
+            one += COUNT * (inner.counts + (node.name.value == "transferCounts"))
         if parent is self._schema.mutation_type:
             one += MUTATION
         if not is_list_type(get_nullable_type(field.type)):

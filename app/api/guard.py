@@ -20,7 +20,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
-from app.api.cost import Meter, counted_cost, operations
+from app.api.cost import ROWS, Meter, counted_cost, operations
 from app.api.limits import Budget, LimitExceeded, Limits, Principal, too_complex, too_many
 from app.api.plans import Plan, Plans
 
@@ -100,6 +100,8 @@ class Charge:
             self.actual = 0
 
     def settle(self, actual: int) -> None:
+        """Never more than was asked for."""
+        actual = min(actual, self.requested)
         self._budget.settle(self._principal, self.actual - actual)
         self.actual = actual
 
@@ -154,7 +156,8 @@ class GuardExtension(SchemaExtension):
         result = self.execution_context.result
         # A subscription has none yet; its start is paid as asked, and its events are free.
         if self._charge and isinstance(result, ExecutionResult):
-            self._charge.settle(counted_cost(result.data, self._kind))
+            rows = getattr(self.execution_context.context, "counted", 0)
+            self._charge.settle(counted_cost(result.data, self._kind) + rows // ROWS)
 
     def get_results(self) -> dict[str, Any]:
         reported = self._charge if self._limits.report_cost and not self._streams else None
@@ -165,6 +168,9 @@ class GuardExtension(SchemaExtension):
         rules = (self._rule, *context.validation_rules)
         if plan.valid_under == rules:
             return []
+        reading = Charge(self._budget, principal_of(context), int(len(context.query or "") * self._limits.reading))
+        if reading.wait:
+            return [reading.refusal()]
         errors = validate_document(context.schema._schema, plan.document, rules)
         if not errors and self._plan and context.query:
             plan.valid_under = rules

@@ -29,6 +29,7 @@ class Limits:
     max_length: int = 32_768  # characters of the document
     capacity: int = 250_000  # points that a principal may save up
     restore_rate: float = 25_000  # points a second: 1,000 reads of a transfer with its links
+    reading: float = 0.25  # points for a character of an unknown document: to check it takes longer than to run it
     list_size: int = 10  # what a list without a page size is taken for
     list_sizes: Mapping[str, int] = field(default_factory=_long_lists)  # by "Type.field", where that is too few
     report_cost: bool = True  # as `extensions.cost`

@@ -117,6 +117,7 @@ class Query:
     )
     async def transfer_counts(self, info: Info, filter: WantedTransfers = UNSET) -> list[TransferCount] | None:
         counted = await info.context.loaders.transfer_counts(transfer_filter(filter))
+        info.context.counted += sum(count for *_, count in counted)
         return [TransferCount.of(one) for one in counted]
 
     @resolved("A call by its id. Needs `CALLS_READ`.")

@@ -19,6 +19,7 @@ from app.server.errors import (
     EXECUTION_TIMEOUT,
     GRAPHQL_VALIDATION_FAILED,
     SERVICE_UNAVAILABLE,
+    TOO_MANY_OPERATIONS,
     describe,
     entry,
     fault,
@@ -26,6 +27,7 @@ from app.server.errors import (
 from app.server.journal import Journal
 from app.server.limits import TransportLimits
 from app.server.parameters import Parameters
+from app.server.places import Crowded, Places
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class Operations:
         self._limits = limits
         self._journal = journal
         self._mutations: set[asyncio.Task[Answer]] = set()
+        self._subscriptions = Places(limits.subscriptions_per_customer)
 
     def find(self, parameters: Parameters) -> Operation:
         return self._documents.operation(parameters)
@@ -110,9 +113,12 @@ class Operations:
 
     async def _stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
         try:
-            async with aclosing(await self._schema.stream(**self._arguments(request, operation))) as results:
-                async for result in results:
-                    yield _again(self._answer(result, None, request, operation))
+            with self._subscriptions.one(request.viewer.customer_id):
+                async with aclosing(await self._schema.stream(**self._arguments(request, operation))) as results:
+                    async for result in results:
+                        yield _again(self._answer(result, None, request, operation))
+        except Crowded:
+            yield _refusal([entry("The customer has too many subscriptions", TOO_MANY_OPERATIONS)])
         except Exception as error:
             yield _again(self._failed(error, request, operation))
 

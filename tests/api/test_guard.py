@@ -37,6 +37,11 @@ class CallConnection:
     nodes: list[Call]
     page_info: PageInfo
 
+    @strawberry.field
+    async def total_count(self, info: strawberry.Info) -> int:
+        info.context.counted += 7_000
+        return 7_000
+
 
 def page(first: int | None) -> CallConnection:
     # Fewer are there than may be asked for.
@@ -89,6 +94,7 @@ class Clock:
 @dataclass
 class Context:
     viewer: Viewer | None
+    counted: int = 0
 
 
 def viewer(subject: str) -> Viewer:
@@ -117,7 +123,8 @@ class Server:
 
 
 def poor(capacity: int = 100, restore_rate: float = 10.0) -> Server:
-    return Server(Limits(max_cost=capacity, capacity=capacity, restore_rate=restore_rate))
+    """Where documents are read for nothing."""
+    return Server(Limits(max_cost=capacity, capacity=capacity, restore_rate=restore_rate, reading=0))
 
 
 def error_of(result: ExecutionResult) -> GraphQLError:
@@ -265,10 +272,27 @@ class TestLimitsOfAnOperation:
         assert ran == []
         assert (await server.ask(query, a=100, b=10)).errors is None
 
-    async def test_a_document_refused_costs_nothing(self) -> None:
-        server = poor()
-        await server.ask("{ calls(first: 100) { nodes { calls(first: 100) { nodes { id } } } } }")
-        assert server.budget.remaining(("customer", "ann")) == 100
+    async def test_a_document_is_paid_for_when_it_is_new(self) -> None:
+        server = Server(Limits(max_cost=50, capacity=100, restore_rate=1, reading=0.5))
+        left = []
+        for query in ("{ hello }", "{ hello }", "{nothing}", "{nothing}"):
+            await server.ask(query)
+            left.append(server.budget.remaining(("customer", "ann")))
+        assert left == [95, 94, 90, 86]  # what is not valid is new each time
+
+    async def test_a_document_that_is_new_must_wait_for_it(self) -> None:
+        server = Server(Limits(max_cost=50, capacity=50, restore_rate=1, reading=0.5))
+        (first, second) = [await server.ask("{ nothing" + " " * 60 + "}") for _ in range(2)]
+        assert "nothing" in error_of(first).message
+        assert code_of(second) == "THROTTLED"
+
+    async def test_what_was_counted_is_paid_for(self) -> None:
+        server = Server(Limits(reading=0))
+        result = await server.ask("{ calls(first: 1) { totalCount } }")
+        assert {it: cost_of(result)[it] for it in ("requested", "actual")} == {
+            "requested": 5_001,
+            "actual": 1 + 7_000 // 70,
+        }
 
     async def test_the_operation_that_runs_is_the_one_that_is_measured(self) -> None:
         server, query = poor(), "query A { hello } query B { calls(first: 50) { nodes { id } } }"

@@ -295,6 +295,16 @@ async def test_a_flood_of_subscriptions_on_one_socket(house: Premises) -> None:
         assert message["payload"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
 
 
+async def test_a_flood_of_subscriptions_on_many_sockets(tmp_path: Path) -> None:
+    subscribe = {"type": "subscribe", "id": "1", "payload": {"query": "subscription { transferEvents { id } }"}}
+    async with premises(tmp_path, customer_subscriptions=2) as house, AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(opened(house)) for _ in range(3)]
+        for socket in sockets:
+            await say(socket, **subscribe)
+        message = await hear(sockets[2])
+    assert message["payload"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
+
+
 async def test_a_flood_of_sockets() -> None:
     """The limits are of 2,000; here there are two."""
     assert (TransportLimits().sockets_per_address, TransportLimits().sockets_per_customer) == (2_000, 2_000)
@@ -444,9 +454,22 @@ async def test_who_spends_more_than_the_budget_has_to_wait(house: Premises) -> N
     assert error["extensions"]["retryAfter"] > 0
 
 
+async def test_to_count_long_lists_again_and_again(house: Premises) -> None:
+    counts = " ".join(f"c{n}: transfers(first: 0) {{ totalCount }}" for n in range(20))
+    assert await codes(house, f"{{ {counts} }}") == ["QUERY_TOO_COMPLEX"]
+
+
+async def test_documents_that_are_new_each_time_are_paid_for_though_they_are_wrong(tmp_path: Path) -> None:
+    async with premises(tmp_path, max_cost=40, budget=100, budget_rate=1) as house:
+        documents = [f"{{ wrong_{n} {' ' * 100} }}" for n in range(4)]
+        refused = [await codes(house, document) for document in documents[:3]]
+        throttled = await codes(house, documents[3], 429)
+    assert (refused, throttled) == ([["GRAPHQL_VALIDATION_FAILED"]] * 3, ["THROTTLED"])
+
+
 async def test_so_has_one_who_asks_over_http(tmp_path: Path) -> None:
     change = {"query": 'mutation { cancelTransfer(input: {transferId: "none"}) { userErrors { code } } }'}
-    async with premises(tmp_path, max_cost=40, budget=40, budget_rate=1) as house, house.client() as client:
+    async with premises(tmp_path, max_cost=40, budget=60, budget_rate=1) as house, house.client() as client:
         answers = [await client.post("/graphql", json=change) for _ in range(3)]
     (error,) = answers[2].json()["errors"]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
