@@ -40,7 +40,7 @@ async def inside(settings: Settings, **adapters: Any) -> AsyncIterator[Inside]:
     house, limits = build_house(settings, **adapters), TransportLimits()
     built = build_server(settings, house=house)
     listener = listen(port=0)
-    server = Server(Config(built.app, limits.send_timeout, limits.body_bytes), built.endpoint.drain, grace=5)
+    server = Server(Config(built.app, limits), built.endpoint.drain, grace=5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         async with asyncio.timeout(20):

@@ -21,6 +21,7 @@ from app.server.errors import Unauthenticated, Unavailable
 
 logger = logging.getLogger(__name__)
 
+MOST_CHARACTERS = 8_192
 INVALID = "The token is not valid"
 UNVERIFIABLE = "Tokens can't be verified at the moment"
 
@@ -90,15 +91,17 @@ class KeySet:
         self._cooldown = cooldown
         self._not_before = 0.0
         self._fetching = asyncio.Lock()
+        self._last: jwt.PyJWKSet | None = None
+        """What was fetched last: good enough for as long as nothing newer can be had."""
+        self._is_away = False
 
     async def key(self, token: str) -> jwt.PyJWK:
         key_id = jwt.get_unverified_header(token).get("kid", "")
-        if key := self._known(key_id):
+        if not self._known(key_id, self._cached()):
+            await self._refresh(key_id)
+        if key := self._known(key_id, self._cached() or self._last):
             return key
-        await self._refresh(key_id)
-        if key := self._known(key_id):
-            return key
-        if self._cached() is None:
+        if self._is_away or self._last is None:
             raise Unavailable(UNVERIFIABLE)
         raise jwt.InvalidKeyError("No such key")
 
@@ -106,24 +109,24 @@ class KeySet:
         cache = self._client.jwk_set_cache
         return cache.get() if cache else None
 
-    def _known(self, key_id: str) -> jwt.PyJWK | None:
-        known = self._cached()
-        return self._client.match_kid(known.keys, key_id) if known else None
+    def _known(self, key_id: str, keys: jwt.PyJWKSet | None) -> jwt.PyJWK | None:
+        return self._client.match_kid(keys.keys, key_id) if keys else None
 
     async def _refresh(self, key_id: str) -> None:
         async with self._fetching:  # those who waited here find what the first one brought
-            if self._known(key_id) or monotonic() < self._not_before:
+            if self._known(key_id, self._cached()) or monotonic() < self._not_before:
                 return
             self._not_before = monotonic() + min(self._cooldown, 1)
             await self._fetch()
-            self._not_before = monotonic() + self._cooldown
+            self._not_before = monotonic() + (min(self._cooldown, 1) if self._is_away else self._cooldown)
 
     async def _fetch(self) -> None:
         try:
-            await asyncio.to_thread(self._client.get_jwk_set, refresh=True)  # it blocks
-        except jwt.PyJWTError as error:
+            self._last = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)  # it blocks
+            self._is_away = False
+        except (jwt.PyJWTError, ValueError, OSError, RecursionError) as error:  # whatever stands at that address
+            self._is_away = True
             logger.warning("The key set can't be fetched: %s", error)
-            raise Unavailable(UNVERIFIABLE) from error
 
 
 class Tokens:
@@ -187,6 +190,8 @@ class Tokens:
 
 def bearer(authorization: str | None) -> str:
     """The token in the value of an Authorization header."""
+    if authorization and len(authorization) > MOST_CHARACTERS:  # they are remembered when they have been verified
+        raise Unauthenticated("The token is too long")
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("A bearer token is missing")

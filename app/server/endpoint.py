@@ -27,13 +27,14 @@ from app.server.metrics import Metrics
 from app.server.negotiation import JSON, Accepted, accepted
 from app.server.operations import Answer, Context, Operations, Request
 from app.server.parameters import Parameters
-from app.server.places import Crowded, Places
+from app.server.places import Crowded, Places, line_of
 from app.server.responses import answer_response, error_response
 from app.server.streams import EventStream
 from app.server.websocket import WebSockets
 
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 JSON_BODY = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+STOPPING = "The server is about to stop"
 DEFAULTS = TransportLimits()
 
 
@@ -129,7 +130,7 @@ class GraphQLEndpoint:
 
     def _admit(self, request: HTTPRequest, takes: Accepted) -> None:
         if self.draining:
-            raise Unavailable("The server is about to stop")
+            raise Unavailable(STOPPING)
         allowed = ("GET", "POST") if self._limits.allow_get else ("POST",)
         if request.method not in allowed:
             raise _not_allowed("The method is not allowed", *allowed)
@@ -154,12 +155,14 @@ class GraphQLEndpoint:
 
     def _take_place(self, request: HTTPRequest, viewer: Viewer, held: ExitStack) -> None:
         try:
-            held.enter_context(self._addresses.one(request.client.host if request.client else ""))
+            held.enter_context(self._addresses.one(line_of(request.client)))
             held.enter_context(self._customers.one(viewer.customer_id))
         except Crowded as error:
             raise TransportError(429, "TOO_MANY_CONNECTIONS", "Too many connections", retry_after="1") from error
 
     def _stream(self, asked: Request, operation: Operation) -> EventStream:
+        if self.draining:  # it was told to stop while the request arrived
+            raise Unavailable(STOPPING)
         lifetime = (asked.viewer.expires_at - self._clock()).total_seconds()
         stream = EventStream(self._operations.stream(asked, operation), lifetime, self._limits.heartbeat, asked.id)
         self._streams.add(stream)

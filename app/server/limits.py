@@ -7,6 +7,9 @@ from dataclasses import dataclass
 class TransportLimits:
     """Times are in seconds. What belongs to the schema (depth, cost, budgets) is not here."""
 
+    connections: int = 20_000  # of everybody; beyond them new ones are closed
+    head_bytes: int = 65_536  # of a request before its body
+    head_timeout: float = 10  # from the opening of a connection, or a request's first byte, to the end of its head
     body_bytes: int = 100_000  # of an HTTP body, and of a WebSocket message
     execution_timeout: float = 30  # of a query or a mutation, and of the arrival of an HTTP body
     send_timeout: float = 30  # how long a client may leave its answers unread

@@ -6,6 +6,7 @@ from functools import lru_cache
 JSON = "application/json"
 RESPONSE = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
+MOST_CHARACTERS = 1_000  # a browser's has some hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +15,16 @@ class Accepted:
     stream: bool
 
 
-@lru_cache(maxsize=256)
+NOTHING = Accepted(None, stream=False)
+
+
 def accepted(accept: str) -> Accepted:
     """JSON unless something else is preferred, and a stream only where it is named."""
+    return _accepted(accept) if len(accept) <= MOST_CHARACTERS else NOTHING
+
+
+@lru_cache(maxsize=256)
+def _accepted(accept: str) -> Accepted:
     ranges = _ranges(accept or "*/*")
     # max() takes the first of equals: the order of the header where types are named, JSON before its sibling by "*".
     offers = [name for name in ranges if name in (JSON, RESPONSE)] + [JSON, RESPONSE]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -41,9 +42,16 @@ class Server(uvicorn.Server):
             logger.exception("The end was not in good order")
 
 
+def allow_many_files() -> None:
+    """As many as the operator's hard limit has: the usual soft one of 1,024 is one connection each."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def serve(
     app: ASGIApp, listener: socket.socket, drain: Drain, grace: float = 15, limits: TransportLimits = DEFAULTS
 ) -> None:
     """Until SIGTERM or SIGINT. Then work in flight has `grace` seconds, and two more until it is cancelled."""
-    config = Config(app, limits.send_timeout, limits.body_bytes)
+    allow_many_files()
+    config = Config(app, limits)
     await Server(config, drain, grace).serve(sockets=[listener])

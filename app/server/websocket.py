@@ -10,7 +10,7 @@ from strawberry.http.websocket_origin import is_same_origin, normalize_allowed_o
 
 from app.server.conversation import CROWDED, GONE, Close, Conversation, House
 from app.server.inflight import InFlight
-from app.server.places import Crowded
+from app.server.places import Crowded, line_of
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -54,7 +54,7 @@ class WebSockets:
         spoken = PROTOCOL in websocket["subprotocols"]
         await websocket.accept(PROTOCOL if spoken else None)
         try:
-            with self._house.addresses.one(websocket.client.host if websocket.client else ""):
+            with self._house.addresses.one(line_of(websocket.client)):
                 await self._converse(websocket, spoken)
         except Close as close:
             await websocket.close(close.code, close.reason)

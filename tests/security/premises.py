@@ -42,7 +42,7 @@ async def premises(folder: Path, is_demo: bool = False, **given: Any) -> AsyncIt
     settings = Settings(database_url=url, auth_secret=SecretStr(SECRET), **given)
     built = build_server(settings, is_demo)
     listener = listen(port=0)
-    server = Server(Config(built.app, built.limits.send_timeout, built.limits.body_bytes), built.endpoint.drain, 5)
+    server = Server(Config(built.app, built.limits), built.endpoint.drain, 5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield Premises(f"http://127.0.0.1:{listener.getsockname()[1]}", settings)

@@ -24,6 +24,7 @@ from starlette.routing import Route
 from app.domain.viewer import Permission, Viewer
 from app.server.auth import KeySet, PublicKey, Secret, Tokens, bearer
 from app.server.errors import Unauthenticated, Unavailable
+from app.server.limits import TransportLimits
 from app.server.listener import listen
 from app.server.patience import Config
 from app.server.serve import Server
@@ -212,12 +213,15 @@ class Publisher:
         self.keys: list[dict[str, Any]] = []
         self.asked = 0
         self.status = 200
+        self.body: str | None = None
 
     def publish(self, **keys: PrivateKey) -> None:
         self.keys = [_jwk(key) | {"kid": kid, "use": "sig"} for kid, key in keys.items()]
 
     async def answer(self, request: Request) -> Response:
         self.asked += 1
+        if self.body is not None:
+            return Response(self.body)
         return JSONResponse({"keys": self.keys}, self.status)
 
 
@@ -232,7 +236,7 @@ async def published(publisher: Publisher) -> AsyncIterator[str]:
     """On a thread of its own, as it would be on a machine of its own."""
     listener = listen(port=0)
     app = Starlette(routes=[Route("/keys", publisher.answer)])
-    server = Server(Config(app, 30, 1000), _nothing, 1)
+    server = Server(Config(app, TransportLimits()), _nothing, 1)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:
@@ -312,6 +316,35 @@ async def test_a_key_set_that_cant_be_had_is_not_the_clients_fault() -> None:
         publisher.status = 200
         publisher.publish(first=RSA_KEY)
         await tokens.viewer(token)
+
+
+@pytest.mark.parametrize("body", ["<html>", "", "[" * 100_000, "[]", '{"keys": []}', '{"keys": 1}', "\xff\xfe"])
+async def test_nor_is_something_else_in_its_place(body: str) -> None:
+    publisher = Publisher()
+    publisher.body = body
+    async with published(publisher) as url:
+        with pytest.raises(Unavailable):
+            await Tokens(KeySet(url)).viewer(signed(CLAIMS, RSA_KEY, "RS256", "first"))
+
+
+async def test_keys_that_are_known_are_good_for_as_long_as_newer_ones_cant_be_had() -> None:
+    publisher = Publisher()
+    publisher.publish(first=RSA_KEY)
+    token, unknown = (signed(CLAIMS, RSA_KEY, "RS256", name) for name in ("first", "second"))
+    async with published(publisher) as url:
+        tokens = Tokens(KeySet(url, lifespan=1e-9, cooldown=0))
+        await tokens.viewer(token)
+        publisher.status = 500
+        asked = publisher.asked
+        await tokens.viewer(token)
+        assert publisher.asked > asked
+        with pytest.raises(Unavailable):
+            await tokens.viewer(unknown)
+
+
+def test_a_token_without_end_is_none() -> None:
+    with pytest.raises(Unauthenticated):
+        bearer("Bearer " + "x" * 10_000)
 
 
 async def test_the_loop_runs_on_while_keys_are_fetched() -> None:

@@ -10,8 +10,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from app.domain.viewer import Viewer
 from app.server.limits import TransportLimits
-from tests.server.toy import OTHER_CUSTOMER, Site, authorization, codes, site, token
+from tests.server.toy import OTHER_CUSTOMER, TOKENS, Site, authorization, codes, site, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -147,6 +148,30 @@ async def test_when_the_server_stops_clients_are_made_to_come_again() -> None:
         await running.endpoint.drain()
         assert [event async for event in received] == []  # no `complete`
         assert running.probe.seen["forever ended"] == 1
+
+
+async def test_a_stream_that_was_asked_for_before_the_end_does_not_begin_after_it() -> None:
+    signed_in, arrives = asyncio.Event(), asyncio.Event()
+
+    async def authenticate(token: str) -> Viewer:
+        signed_in.set()
+        return await TOKENS.viewer(token)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"query": "subscription'
+        await arrives.wait()
+        yield b' { forever }"}'
+
+    headers = {"Accept": "text/event-stream", "Content-Type": "application/json"}
+    async with site(authenticate=authenticate) as running, running.client() as client:
+        asking = asyncio.create_task(client.post("/graphql", content=body(), headers=headers))
+        await signed_in.wait()
+        draining = asyncio.create_task(running.endpoint.drain())
+        await asyncio.sleep(0)
+        arrives.set()
+        answer = await asking
+        await draining
+    assert (answer.status_code, codes(answer.json())) == (503, ["SERVICE_UNAVAILABLE"])
 
 
 async def test_streams_of_a_customer_are_capped() -> None:

@@ -7,11 +7,12 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 
 from app.server.limits import TransportLimits
 from app.server.listener import listen
-from tests.server.toy import Site, site, token
+from tests.server.toy import Site, codes, site, token
 
 SIZE = 50_000
 FLOOD = f"subscription {{ forever(size: {SIZE}) }}"
@@ -112,3 +113,61 @@ def test_the_listener_is_on_loopback_and_hands_its_patience_down() -> None:
 def test_it_listens_by_ipv6_too() -> None:
     with listen("::1", 0) as listener:
         assert listener.family == socket.AF_INET6
+
+
+async def said(running: Site, *octets: bytes) -> bytes:
+    """What the server says to these, each sent when the last had an answer, until it ends the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    heard = b""
+    async with asyncio.timeout(5):
+        try:
+            for some in octets:
+                writer.write(some)
+                heard += await reader.read(10_000) if some is not octets[-1] else b""
+            heard += await reader.read()
+        except ConnectionResetError:
+            pass
+    writer.close()
+    return heard
+
+
+WHOLE = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("head", [b"", b"GET /gra", b"GET /graphql HTTP/1.1\r\nHost: x\r\nX-"])
+async def test_who_does_not_finish_a_head_is_cut(head: bytes) -> None:
+    async with site(TransportLimits(head_timeout=0.2)) as running:
+        assert await said(running, head) == b""
+        if head:
+            assert (await said(running, WHOLE, head)).startswith(b"HTTP/1.1 404")
+
+
+async def test_a_head_without_end_is_refused() -> None:
+    async with site(TransportLimits(head_timeout=0.5)) as running:
+        heard = await said(running, b"GET /graphql HTTP/1.1\r\n" + b"X-Header: value\r\n" * 10_000)
+        assert heard.startswith(b"HTTP/1.1 431")
+        assert codes(json.loads(heard.partition(b"\r\n\r\n")[2])) == ["HEADERS_TOO_LARGE"]
+
+
+async def test_more_connections_than_there_may_be_are_closed() -> None:
+    async with site(TransportLimits(connections=1)) as running, stalled(running), running.client() as client:
+        with pytest.raises(httpx.TransportError):
+            await client.get("/nowhere")
+
+
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+UPGRADE += b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+
+async def test_a_websocket_is_not_opened_by_a_request_with_a_body() -> None:
+    async with site() as running, running.client() as client:
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        answer = await client.post("/graphql", json={"query": "{ hello }"}, headers=headers)
+        assert (answer.status_code, codes(answer.json())) == (400, ["BAD_REQUEST"])
+        assert "Upgrade" in answer.text
+
+
+async def test_a_websocket_does_not_overtake_a_request() -> None:
+    async with site() as running:
+        first = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+        assert b"101" not in await said(running, first + b"GET /graphql HTTP/1.1\r\nHost: x\r\n" + UPGRADE)

@@ -236,7 +236,7 @@ async def site(
     endpoint = GraphQLEndpoint(SCHEMA, documents, authenticate, probe.context, limits)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
     listener = listen(port=0, unread=unread)
-    server = Server(Config(app, limits.send_timeout, limits.body_bytes), endpoint.drain, grace)
+    server = Server(Config(app, limits), endpoint.drain, grace)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield Site(listener.getsockname()[1], probe, server, endpoint)
