@@ -6,7 +6,6 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -29,7 +28,7 @@ from app.demo import Demo
 from app.dispatch import Dispatch
 from app.domain.effects import Rules
 from app.domain.viewer import Viewer
-from app.ports import Broker, Clock
+from app.ports import Broker, Clock, utc_now
 from app.recovery import Recovery
 from app.server.auth import Keys, KeySet, PublicKey, Secret, Tokens
 from app.server.documents import NOTHING_TRUSTED, Documents
@@ -55,10 +54,6 @@ HOME = ["localhost", "127.0.0.1", "::1", "[::1]"]
 
 AGAIN_SECONDS = 1.0
 """What runs for as long as the server does, and has failed, begins again after so long."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def new_id() -> str:

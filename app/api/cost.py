@@ -35,9 +35,8 @@ from graphql import (
 )
 
 from app.api.limits import Limits, too_deep
+from app.api.sizes import MOST, PAGE
 
-PAGE = 20  # what a connection gives when it is asked for no size
-MAX_PAGE = 100  # more is refused by the field itself, with a better error
 WIDTH = 50
 MUTATION = 10
 SUBSCRIPTION = 10
@@ -172,7 +171,7 @@ def literal_size(value: ValueNode | None) -> int | None:
         return None
     if isinstance(value, IntValueNode):
         # int() refuses thousands of digits, and no such number is a page size.
-        return _within_page(int(value.value)) if len(value.value) < 10 else MAX_PAGE
+        return _within_page(int(value.value)) if len(value.value) < 10 else MOST
     return _within_page(len(value.values)) if isinstance(value, ListValueNode) else 1
 
 
@@ -185,7 +184,7 @@ def value_size(value: object) -> int | None:
 
 
 def _within_page(size: int) -> int:
-    return max(0, min(size, MAX_PAGE))
+    return max(0, min(size, MOST))
 
 
 def sizes_of(operation: OperationDefinitionNode, values: Mapping[str, object]) -> dict[str, int | None]:

@@ -14,11 +14,10 @@ from app.api.context import Info
 from app.api.fields import resolved
 from app.api.refusals import bad_input
 from app.api.scalars import read_time, write_time
+from app.api.sizes import MOST, PAGE
 from app.storage.lists import Key, Page, Window
 
 VERSION = 1
-PAGE = 20
-MOST = 100
 LAST_SEQ = 2**53
 
 First = Annotated[

@@ -11,9 +11,10 @@ from app.api.enums import OrderDirection
 from app.api.fields import resolved
 from app.api.inputs import CallFilter, TransferFilter, call_filter, transfer_filter
 from app.api.loaders import Loaders
-from app.api.paging import MOST, After, Before, Connection, Cursors, First, Last, event_cursors, window
+from app.api.paging import After, Before, Connection, Cursors, First, Last, event_cursors, window
 from app.api.parts import TransferCount
 from app.api.refusals import bad_input, require
+from app.api.sizes import MOST
 from app.api.types import (
     Call,
     Conference,

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from app.domain.viewer import Permission, Viewer
+from app.ports import utc_now
 from app.server.errors import Unauthenticated, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -24,10 +25,6 @@ logger = logging.getLogger(__name__)
 MOST_CHARACTERS = 8_192
 INVALID = "The token is not valid"
 UNVERIFIABLE = "Tokens can't be verified at the moment"
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Keys(Protocol):

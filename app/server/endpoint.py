@@ -16,7 +16,8 @@ from starlette.requests import Request as HTTPRequest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.viewer import Viewer
-from app.server.auth import bearer, utc_now
+from app.ports import utc_now
+from app.server.auth import bearer
 from app.server.conversation import Authenticate, House
 from app.server.documents import Documents, Operation
 from app.server.errors import TransportError, Unavailable, masked

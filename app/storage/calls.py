@@ -31,12 +31,6 @@ async def save(connection: AsyncConnection, call: Call) -> bool:
     return True
 
 
-async def by_id(connection: AsyncConnection, call_id: str) -> Call | None:
-    """Of any customer: for the engine room, never for a client."""
-    row = (await connection.execute(select(calls).where(calls.c.id == call_id))).mappings().first()
-    return call_from(row) if row else None
-
-
 async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Call]:
     wanted = select(calls).where(unsought(calls.c.customer_id) == customer_id, calls.c.id.in_(ids))
     return {row["id"]: call_from(row) for row in (await connection.execute(wanted)).mappings()}

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.brokers.memory import MemoryBroker
 from app.domain.calls import Call
 from app.domain.orders import Order
-from app.main import utc_now
-from app.ports import EngineUnavailable, OrderRefused
+from app.ports import EngineUnavailable, OrderRefused, utc_now
 from app.storage.database import Database, DatabaseUnavailable
 from app.telephony.simulator import Simulator
 

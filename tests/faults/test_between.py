@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.main import utc_now
+from app.ports import utc_now
 from tests.faults import breakable
 from tests.faults.breakable import BreakableDatabase, BreakableEngine, ForgetfulBroker, Mishap, Trouble
 from tests.faults.patient import PatientClient, PatientDesk

@@ -15,8 +15,7 @@ from app import recovery
 from app.brokers.memory import MemoryBroker
 from app.domain.calls import Call
 from app.domain.orders import Order, OrderKind
-from app.main import utc_now
-from app.ports import OrderRefused, Report
+from app.ports import OrderRefused, Report, utc_now
 from app.storage.database import Database
 from app.telephony.simulator import Simulator
 from tests.faults.breakable import Clock

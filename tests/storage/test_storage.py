@@ -153,8 +153,8 @@ async def test_of_two_tellings_of_a_call_the_newer_counts(database: Database) ->
         assert await calls.save(connection, last)
         assert not await calls.save(connection, first)
         assert not await calls.save(connection, last)
-        found = await calls.by_id(connection, first.id)
-    assert found == replace(last, version=1)
+        found = await calls.by_ids(connection, first.customer_id, [first.id])
+    assert found == {first.id: replace(last, version=1)}
 
 
 async def test_the_log_of_each_customer_is_gapless(database: Database) -> None:
