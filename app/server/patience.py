@@ -41,6 +41,7 @@ class Config(uvicorn.Config):
             access_log=False,
             server_header=False,
             lifespan="on",
+            reset_contextvars=True,  # a pipelined request would begin with the ids of the one before it
             timeout_graceful_shutdown=2,
         )
         self.limits = limits

@@ -1,19 +1,31 @@
 """What is told of operations: one line in the log and one figure for each, and never what clients send."""
 
 import asyncio
+import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
+from app.logs import Lines, as_json
 from app.server.endpoint import GraphQLEndpoint
 from app.server.metrics import Metrics
-from tests.server.toy import DOCUMENTS, SCHEMA, TOKENS, Probe, authorization
+from tests.server.toy import DOCUMENTS, SCHEMA, TOKENS, Probe, Site, authorization, site, token
 
 NOTE = "the caller cried"
+PIPELINED = """\
+GET /graphql?query=query+First%%7Bhello%%7D HTTP/1.1
+Host: test
+Authorization: Bearer %s
+
+GET /graphql?query=%%7Bhello%%7D HTTP/1.1
+Host: test
+Connection: close
+
+"""
 
 
 @dataclass
@@ -122,3 +134,44 @@ async def test_a_subscription_is_a_gauge_while_it_runs_and_a_line_at_its_end(wat
     await asyncio.wait([following])
     assert watched.metrics.registry.get_sample_value("transfers_subscriptions") == 0
     assert watched.lines == [("operation", "ok")]
+
+
+class Written(logging.Handler):
+    """The lines as an operator finds them, with the ids of their context."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = Lines(as_json)
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(json.loads(self._lines.format(record)))
+
+
+@pytest.fixture
+def written() -> Iterator[Written]:
+    handler, app = Written(), logging.getLogger("app")
+    app.addHandler(handler)
+    app.setLevel(logging.INFO)
+    yield handler
+    app.removeHandler(handler)
+    app.setLevel(logging.NOTSET)
+
+
+async def say(running: Site, octets: bytes) -> bytes:
+    """What is answered to these octets, until the connection is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    writer.write(octets)
+    answered = await reader.read()
+    writer.close()
+    return answered
+
+
+async def test_a_request_behind_another_on_one_connection_is_not_told_in_its_name(written: Written) -> None:
+    async with site() as running:
+        answered = await say(running, (PIPELINED % token()).replace("\n", "\r\n").encode())
+    assert answered.count(b"HTTP/1.1 ") == 2
+    ran, refused = written.lines
+    assert (ran["operation"], ran["outcome"]) == ("query First", "ok")
+    assert refused["outcome"] == "UNAUTHENTICATED"
+    assert not {"customer_id", "operation"} & set(refused)

@@ -23,6 +23,7 @@ from app.server.documents import Documents
 from app.server.endpoint import GraphQLEndpoint
 from app.server.limits import TransportLimits
 from app.server.listener import listen
+from app.server.metrics import Metrics
 from app.server.patience import Config
 from app.server.serve import Server
 
@@ -210,6 +211,7 @@ class Site:
     probe: Probe
     server: Server
     endpoint: GraphQLEndpoint
+    metrics: Metrics
 
     @property
     def url(self) -> str:
@@ -232,14 +234,14 @@ async def site(
     documents: Documents = DOCUMENTS,
 ) -> AsyncIterator[Site]:
     limits = limits or TransportLimits()
-    probe = Probe()
-    endpoint = GraphQLEndpoint(SCHEMA, documents, authenticate, probe.context, limits)
+    probe, metrics = Probe(), Metrics()
+    endpoint = GraphQLEndpoint(SCHEMA, documents, authenticate, probe.context, limits, metrics=metrics)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
     listener = listen(port=0, unread=unread)
     server = Server(Config(app, limits), endpoint.drain, grace)
     serving = asyncio.create_task(server.serve([listener]))
     try:
-        yield Site(listener.getsockname()[1], probe, server, endpoint)
+        yield Site(listener.getsockname()[1], probe, server, endpoint, metrics)
     finally:
         server.should_exit = True
         await serving
