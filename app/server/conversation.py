@@ -21,10 +21,22 @@ from typing import Any
 import orjson
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
+from structlog.contextvars import bind_contextvars
 
 from app.domain.viewer import Viewer
 from app.server.auth import bearer
-from app.server.errors import TOO_MANY_OPERATIONS, BadRequest, Unauthenticated, Unavailable, entry, masked
+from app.server.errors import (
+    INTERNAL_SERVER_ERROR,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_OPERATIONS,
+    BadRequest,
+    Unauthenticated,
+    Unavailable,
+    entry,
+    masked,
+)
+from app.server.journal import Journal
 from app.server.limits import TransportLimits
 from app.server.operations import Answer, Operations, Request
 from app.server.parameters import Parameters, decode
@@ -39,16 +51,18 @@ GONE = (WebSocketDisconnect, WebSocketDisconnected)  # raised by a WebSocket who
 
 
 class Close(Exception):
-    """Ends the conversation, by this code and reason."""
+    """Ends the conversation, by this code and reason. `refusal`: what it is called over HTTP, if it is one."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, code: int, reason: str, refusal: str | None = None) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason.encode()[:123].decode(errors="ignore")  # as long as a close frame can hold
+        self.refusal = refusal
 
 
-CROWDED = (1013, "Too many connections")
+CROWDED = (1013, "Too many connections", TOO_MANY_CONNECTIONS)
 AGAIN = (1013, "Try again later")
+FORBIDDEN = (4403, "Forbidden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,7 @@ class House:
     clock: Callable[[], datetime]
     customers: Places  # event streams take them, too
     addresses: Places
+    journal: Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +85,12 @@ class Running:
 
 
 class Conversation:
-    """What one client says and hears."""
+    """What one client says and hears. `request_id`: of the socket; each operation has one of its own."""
 
-    def __init__(self, websocket: WebSocket, house: House) -> None:
+    def __init__(self, websocket: WebSocket, house: House, request_id: str) -> None:
         self._websocket = websocket
         self._house = house
+        self._request_id = request_id
         self._handlers: dict[str, Callable[[Message], Awaitable[None]]] = {
             "connection_init": self._init,
             "ping": self._ping,
@@ -88,7 +104,9 @@ class Conversation:
         self._draining = False
         self._places = ExitStack()
         self._deadline = asyncio.timeout(house.limits.init_timeout)
-        self._farewell = Close(4408, "Connection initialisation timeout")  # said when the deadline has passed
+        self._farewell = Close(
+            4408, "Connection initialisation timeout", "REQUEST_TIMEOUT"
+        )  # said when the deadline has passed
 
     async def last(self) -> None:
         """Until one side closes. Nothing of it is left afterwards, except that mutations go on to their end."""
@@ -131,15 +149,15 @@ class Conversation:
         except Exception as error:
             if self._deadline.expired():
                 return self._farewell
-            masked(error, uuid.uuid4().hex)
-            return Close(4500, "Internal server error")
+            masked(error, self._request_id)
+            return Close(4500, "Internal server error", INTERNAL_SERVER_ERROR)
 
     async def _receive(self) -> str:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
         if message.get("text") is None:
-            raise Close(4400, "Messages are text")
+            raise Close(4400, "Messages are text", "BAD_REQUEST")
         return str(message["text"])
 
     async def _hear(self, text: str) -> None:
@@ -150,12 +168,12 @@ class Conversation:
                 raise BadRequest("Unknown message type")
             await handler(message)
         except BadRequest as error:
-            raise Close(4400, error.message) from error
+            raise Close(4400, error.message, "BAD_REQUEST") from error
 
     async def _init(self, message: Message) -> None:
         payload = _payload(message)
         if self._greeted:
-            raise Close(4429, "Too many initialisation requests")
+            raise Close(4429, "Too many initialisation requests", "BAD_REQUEST")
         self._greeted = True
         header = self._websocket.headers.get("authorization")
         viewer = await self._identify(_authorization(payload) or header)
@@ -179,10 +197,11 @@ class Conversation:
         operation_id = self._id(message)
         parameters = Parameters.of(message.get("payload"))
         if self._viewer is None:
-            raise Close(4401, "Unauthorized")
+            raise Close(4401, "Unauthorized", "UNAUTHENTICATED")
         if operation_id in self._running:
-            raise Close(4409, f"Subscriber for {operation_id} already exists")
+            raise Close(4409, f"Subscriber for {operation_id} already exists", "BAD_REQUEST")
         if len(self._running) >= self._house.limits.operations_per_socket:
+            self._house.journal.refused(TOO_MANY_OPERATIONS, self._request_id)
             await self._send(_error(operation_id, [entry("Too many operations", TOO_MANY_OPERATIONS)]))
         elif not self._draining:  # else the client will hear of it soon, by the closing of the socket
             self._start(operation_id, Request(parameters, self._viewer, uuid.uuid4().hex))
@@ -195,19 +214,20 @@ class Conversation:
         try:
             return await self._house.authenticate(bearer(authorization))
         except Unauthenticated as error:
-            raise Close(4403, "Forbidden") from error
+            raise Close(*FORBIDDEN, "UNAUTHENTICATED") from error
         except Unavailable as error:
-            raise Close(*AGAIN) from error
+            raise Close(*AGAIN, SERVICE_UNAVAILABLE) from error
 
     def _renew(self, viewer: Viewer, renewed: Viewer) -> None:
         """Only for the same bearer: what already runs keeps the rights it began with."""
         same = (viewer.customer_id, viewer.subject) == (renewed.customer_id, renewed.subject)
         if not same or not viewer.permissions <= renewed.permissions:
-            raise Close(4403, "Forbidden")
+            raise Close(*FORBIDDEN, "FORBIDDEN")
         self._admit(renewed)
 
     def _admit(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        bind_contextvars(customer_id=viewer.customer_id)
         if not self._draining:
             lifetime = (viewer.expires_at - self._house.clock()).total_seconds()
             self._farewell = Close(4403, "Token expired")
@@ -248,6 +268,8 @@ class Conversation:
         await self._websocket.send_text(orjson.dumps(message).decode())
 
     async def _close(self, close: Close) -> None:
+        if close.refusal:
+            self._house.journal.refused(close.refusal, self._request_id)
         logger.info("Closed a socket: %s", close.code)
         with suppress(*GONE):
             await self._websocket.close(close.code, close.reason)

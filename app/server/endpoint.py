@@ -20,7 +20,7 @@ from app.ports import utc_now
 from app.server.auth import bearer
 from app.server.conversation import Authenticate, House
 from app.server.documents import Documents, Operation
-from app.server.errors import TransportError, Unavailable, masked
+from app.server.errors import TOO_MANY_CONNECTIONS, TransportError, Unavailable, masked
 from app.server.inflight import InFlight
 from app.server.journal import Journal
 from app.server.limits import TransportLimits
@@ -63,7 +63,7 @@ class GraphQLEndpoint:
         self._operations = Operations(schema, documents, context, limits, self._journal)
         self._customers = Places(limits.sockets_per_customer)
         self._addresses = Places(limits.sockets_per_address)
-        house = House(self._operations, authenticate, limits, clock, self._customers, self._addresses)
+        house = House(self._operations, authenticate, limits, clock, self._customers, self._addresses, self._journal)
         self._sockets = WebSockets(house)
         self._http = self._with_cors(self._respond)
         self._requests = InFlight()
@@ -159,7 +159,7 @@ class GraphQLEndpoint:
             held.enter_context(self._addresses.one(line_of(request.client)))
             held.enter_context(self._customers.one(viewer.customer_id))
         except Crowded as error:
-            raise TransportError(429, "TOO_MANY_CONNECTIONS", "Too many connections", retry_after="1") from error
+            raise TransportError(429, TOO_MANY_CONNECTIONS, "Too many connections", retry_after="1") from error
 
     def _stream(self, asked: Request, operation: Operation) -> EventStream:
         if self.draining:  # it was told to stop while the request arrived

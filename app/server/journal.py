@@ -50,7 +50,7 @@ class Journal:
             self._end(operation, entry, perf_counter() - begun)
 
     def refused(self, code: str, request_id: str) -> None:
-        """Of a request that ran no operation."""
+        """Of a request, a socket or an operation on one that nothing was run for."""
         self._metrics.refused(code)
         logger.info("request refused", extra={"request_id": request_id, "outcome": code})
 

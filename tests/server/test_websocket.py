@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -17,8 +18,9 @@ from websockets.typing import Subprotocol
 from app.domain.viewer import Permission, Viewer
 from app.server.errors import Unavailable
 from app.server.limits import TransportLimits
+from tests.server.lines import Written
 from tests.server.talk import PROTOCOL, Talk, greeted, talk
-from tests.server.toy import OTHER_CUSTOMER, Site, authorization, codes, site, token
+from tests.server.toy import CUSTOMER, OTHER_CUSTOMER, Site, authorization, codes, site, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -148,6 +150,78 @@ async def test_pages_of_listed_origins_are_let_in() -> None:
     limits = TransportLimits(allowed_origins=("https://app.example",))
     async with site(limits) as running, talk(running, origin="https://app.example") as client:
         await client.greet()
+
+
+# Being turned away is counted, as over HTTP
+
+
+def refused(running: Site, code: str) -> float:
+    return running.metrics.registry.get_sample_value("transfers_requests_refused_total", {"code": code}) or 0
+
+
+INIT = {"type": "connection_init", "payload": authorization()}
+ASK = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { forever }"}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "code"),
+    [
+        ([{"type": "connection_init"}], "UNAUTHENTICATED"),
+        ([ASK], "UNAUTHENTICATED"),
+        ([INIT, {"type": "ping", "payload": authorization(token(subject="bob"))}], "FORBIDDEN"),
+        ([{"type": "nonsense"}], "BAD_REQUEST"),
+        ([INIT, INIT], "BAD_REQUEST"),
+        ([INIT, ASK, ASK], "BAD_REQUEST"),
+    ],
+)
+async def test_a_socket_that_is_refused_is_counted_by_why(running: Site, messages: list[object], code: str) -> None:
+    before = refused(running, code)
+    async with talk(running) as client:
+        await client.say(*messages)
+        await client.closed()
+    assert refused(running, code) == before + 1
+
+
+async def test_so_is_one_of_another_origin_or_protocol(running: Site) -> None:
+    with pytest.raises(InvalidStatus):
+        await talk(running, origin="https://evil.example").__aenter__()
+    async with talk(running, "graphql-ws") as client:
+        await client.closed()
+    assert refused(running, "ORIGIN_NOT_ALLOWED") >= 1
+    assert refused(running, "NOT_ACCEPTABLE") >= 1
+
+
+async def test_so_is_one_that_says_nothing() -> None:
+    async with site(TransportLimits(init_timeout=0.05)) as running, talk(running) as client:
+        await client.closed()
+        assert refused(running, "REQUEST_TIMEOUT") == 1
+
+
+@pytest.mark.parametrize("limits", [TransportLimits(sockets_per_customer=1), TransportLimits(sockets_per_address=1)])
+async def test_so_is_one_too_many(limits: TransportLimits) -> None:
+    async with site(limits) as running, greeted(running), talk(running) as client:
+        with suppress(ConnectionClosed):
+            await client.say(INIT)
+        await client.closed()
+        assert refused(running, "TOO_MANY_CONNECTIONS") == 1
+
+
+async def test_so_is_an_operation_too_many() -> None:
+    async with site(TransportLimits(operations_per_socket=1)) as running, greeted(running) as client:
+        await client.say(ASK, ASK | {"id": "2"})
+        await client.hear_all(2)
+        assert refused(running, "TOO_MANY_OPERATIONS") == 1
+
+
+async def test_its_lines_tell_whose_it_was(written: Written) -> None:
+    async with site() as running, greeted(running) as client:
+        await client.say({"type": "nonsense"})
+        await client.closed()
+    refusal, end = written.lines
+    assert refusal["outcome"] == "BAD_REQUEST"
+    assert end["event"] == "Closed a socket: 4400"
+    assert refusal["customer_id"] == end["customer_id"] == CUSTOMER
+    assert refusal["request_id"] == end["request_id"]
 
 
 # Messages that break the protocol
@@ -470,12 +544,14 @@ async def test_sockets_of_a_customer_are_capped() -> None:
 
 
 async def test_a_token_that_expires_ends_the_subscriptions(running: Site) -> None:
+    before = refused(running, "UNAUTHENTICATED")
     async with talk(running) as client:
         await client.greet(token(ttl=1.5))
         await client.subscribe("subscription { forever }")
         await client.hear()
         ended = running.probe.seen["forever ended"]
         assert await client.closed() == (4403, "Token expired")
+        assert refused(running, "UNAUTHENTICATED") == before  # it had been let in
         await running.probe.until("forever ended", ended + 1)
 
 
