@@ -153,7 +153,7 @@ def build_house(
 def _tracing(settings: Settings) -> "Tracing | None":
     if settings.otel_endpoint is None:
         return None
-    made: Tracing = import_module("app.tracing").Tracing(settings.otel_endpoint)
+    made: Tracing = import_module("app.tracing").Tracing(settings.otel_endpoint, settings.otel_sampling)
     return made
 
 

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
         default=None,
         description="Where traces go, by OTLP over HTTP, as `http://127.0.0.1:4318`; needs the extra `otel`",
     )
+    otel_sampling: float = Field(
+        default=1, ge=0, le=1, description="Share of traces that are sent; who calls with a trace of his own decides it"
+    )
     grace_seconds: float = Field(
         default=10, ge=0, le=3_600, description="How long a stopping server waits for work in flight"
     )

@@ -11,19 +11,29 @@ from datetime import datetime
 from inspect import isawaitable
 from typing import Any
 
-from graphql import GraphQLResolveInfo
+from graphql import GraphQLResolveInfo, OperationType
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult
-from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Tracer, get_current_span, set_span_in_context
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, SamplingResult, TraceIdRatioBased
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanKind,
+    Status,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
 from sqlalchemy import Engine
 from starlette.middleware import Middleware
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.extensions import SchemaExtension
 from structlog.contextvars import get_contextvars
@@ -31,17 +41,22 @@ from structlog.contextvars import get_contextvars
 from app.domain.life import Change
 from app.domain.orders import Order
 from app.ports import Observer
+from app.server.journal import present
 
 PATH = "/v1/traces"
+SHOWN_OF_EXCEPTIONS = ("exception.type",)
+ATTRIBUTE_LENGTH = 2_000
+"""Headers are as long as clients like, statements as what they ask for."""
 
 
 class Tracing:
     """Where all spans of a process go, and what makes them."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, share: float = 1) -> None:
         resource = Resource.create({"service.name": "transfers"})
-        self._provider = TracerProvider(sampler=ParentBased(Roots()), resource=resource)
-        exporter = OTLPSpanExporter(endpoint.rstrip("/").removesuffix(PATH) + PATH)
+        limits = SpanLimits(max_attribute_length=ATTRIBUTE_LENGTH)
+        self._provider = TracerProvider(ParentBased(Roots(share)), resource, span_limits=limits)
+        exporter = Discreet(OTLPSpanExporter(endpoint.rstrip("/").removesuffix(PATH) + PATH))
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("transfers")
 
@@ -66,16 +81,59 @@ class Tracing:
         await asyncio.to_thread(self._provider.shutdown)
 
 
-class Roots(Sampler):
-    """A statement that no request and no order asked for (timers, sweeps) begins no trace."""
+class Discreet(SpanExporter):
+    """Sends spans without what exceptions say: whoever records one, here or in a library, quotes its message."""
+
+    def __init__(self, inner: SpanExporter) -> None:
+        self._inner = inner
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._inner.export([_discreet(span) for span in spans])
+
+    def shutdown(self) -> None:
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._inner.force_flush(timeout_millis)
+
+
+def _discreet(span: ReadableSpan) -> ReadableSpan:
+    return ReadableSpan(
+        span.name,
+        span.context,
+        span.parent,
+        span.resource,
+        span.attributes,
+        [_wordless(event) for event in span.events],
+        span.links,
+        span.kind,
+        status=Status(span.status.status_code),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _wordless(event: Event) -> Event:
+    shown = {name: value for name, value in (event.attributes or {}).items() if name in SHOWN_OF_EXCEPTIONS}
+    return Event(event.name, shown, event.timestamp)
+
+
+class Roots(TraceIdRatioBased):
+    """A share of all traces. A statement that no request and no order asked for (timers, sweeps) begins none."""
 
     def should_sample(
-        self, parent_context: Context | None, trace_id: int, name: str, kind: SpanKind | None = None, *_: Any, **__: Any
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        *_: Any,
+        **more: Any,
     ) -> SamplingResult:
-        return SamplingResult(Decision.DROP if kind is SpanKind.CLIENT else Decision.RECORD_AND_SAMPLE)
-
-    def get_description(self) -> str:
-        return "Roots"
+        if kind is SpanKind.CLIENT:
+            return SamplingResult(Decision.DROP)
+        return super().should_sample(parent_context, trace_id, name, kind, **more)
 
 
 class TracedRequests:
@@ -86,7 +144,8 @@ class TracedRequests:
         self._traced = OpenTelemetryMiddleware(
             app,
             excluded_urls="healthz,readyz,metrics",
-            server_request_hook=_without_query,
+            default_span_details=_by_route,
+            server_request_hook=_without_address,
             exclude_spans=["receive", "send"],
             tracer_provider=provider,
         )
@@ -95,35 +154,67 @@ class TracedRequests:
         await (self._traced if scope["type"] == "http" else self._app)(scope, receive, send)
 
 
-def _without_query(span: Span, scope: Scope) -> None:
-    span.set_attribute("http.url", scope["path"])
+def _by_route(scope: Scope) -> tuple[str, dict[str, Any]]:
+    return f"{scope['method']} {_route(scope)}".rstrip(), {}
+
+
+def _route(scope: Scope) -> str:
+    """What of the address is ours: there is no end to those that clients make up."""
+    matching = (route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE)
+    return next((str(route.path) for route in matching), "")
+
+
+def _without_address(span: Span, scope: Scope) -> None:
+    for name in ("http.url", "http.target", "url.path"):
+        span.set_attribute(name, _route(scope))
     span.set_attribute("url.query", "")
 
 
 class TracedOperation(SchemaExtension):
     """A span for the operation, and one for each resolver that waits for something.
 
+    A subscription lasts, so each of its events is a trace of its own, linked to it.
     Strawberry's own extension makes a coroutine of every field, and shows documents and arguments, notes among them.
     """
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
+        self._event: Span | None = None
 
     def on_operation(self) -> Iterator[None]:
-        about = get_contextvars()
-        self._span = self._tracer.start_span(about.get("operation", "operation"), attributes=about)
-        try:
-            yield
-        finally:
-            self._span.end()
+        self._about = get_contextvars()
+        self._span = self._tracer.start_span(self._about["operation"], attributes=self._about)
+        present.get().at_end(self._end)
+        yield
+
+    def _end(self, outcome: str) -> None:
+        self._end_event()
+        self._span.set_attribute("outcome", outcome)
+        self._span.end()
+
+    def on_stream_result(self, result: object) -> Iterator[None]:
+        self._end_event()
+        yield
+
+    def _begin_event(self) -> None:
+        links = [Link(self._span.get_span_context())]
+        name = f"event {self._about['operation']}"
+        self._event = self._tracer.start_span(name, Context(), attributes=self._about, links=links)
+
+    def _end_event(self) -> None:
+        if self._event:
+            self._event.end()
+        self._event = None
 
     def resolve(self, _next: Any, root: Any, info: GraphQLResolveInfo[Any], *args: str, **kwargs: Any) -> Any:
+        if info.path.prev is None and info.operation.operation is OperationType.SUBSCRIPTION:
+            self._begin_event()
         result = _next(root, info, *args, **kwargs)
         return self._awaited(result, f"{info.parent_type.name}.{info.field_name}") if isawaitable(result) else result
 
     async def _awaited(self, result: Awaitable[Any], name: str) -> Any:
-        operation = set_span_in_context(self._span)
-        with self._tracer.start_as_current_span(name, operation, record_exception=False, set_status_on_exception=False):
+        work = set_span_in_context(self._event or self._span)
+        with self._tracer.start_as_current_span(name, work, record_exception=False, set_status_on_exception=False):
             return await result
 
 

@@ -5,7 +5,7 @@ import sys
 from asyncio import create_subprocess_exec
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -14,14 +14,22 @@ import httpx
 import pytest
 import pytest_asyncio
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.serving import TLS, serving
+from app.domain.calls import MuteDirection
+from app.domain.orders import Order, OrderKind
+from app.ports import NOBODY, OrderRefused
+from app.tracing import Tracing
+from tests.builders import TRANSFER
+from tests.serving import TLS, receive, send, serving
 from tests.stories.desk import Desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 NOTE = "the caller cried"
+FAR = "/wp-admin/the-caller-cried-too"
+LONG = "Much" * 500
+DIAL = Order(OrderKind.DIAL, mute_direction=MuteDirection.NONE)
 BLOCKED = """
 import sys
 sys.modules["opentelemetry"] = None
@@ -52,6 +60,10 @@ class Collector:
         return [span.name, *(self.line(above[0]) if above else ())]
 
 
+def attributes(span: Span) -> dict[str, str]:
+    return {one.key: one.value.string_value for one in span.attributes}
+
+
 @contextmanager
 def collecting() -> Iterator[tuple[Collector, str]]:
     collector = Collector()
@@ -69,9 +81,11 @@ def collecting() -> Iterator[tuple[Collector, str]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        yield collector, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield collector, f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -89,6 +103,12 @@ async def collected(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[C
                 headers = {"Authorization": f"Bearer {desk.client.token}"}
                 query = f'query Look {{ call(id: "{NOTE}") {{ id }} }}'
                 await http.get(f"{served.url}/graphql", params={"query": query}, headers=headers)
+                await http.get(f"{served.url}{FAR}")
+            async with desk.client.socket() as socket:
+                for number, query in enumerate((f"query {LONG} {{ viewer {{ subject }} }}", "query Wrong { nothing }")):
+                    await send(socket, id=str(number), type="subscribe", payload={"query": query})
+                    while (await receive(socket))["type"] not in ("complete", "error"):
+                        pass
         yield collector
 
 
@@ -106,7 +126,7 @@ async def test_the_orders_stand_in_the_trace_of_the_request_that_they_follow_fro
 
 async def test_what_nobody_asked_for_is_not_traced(collected: Collector) -> None:
     roots = {span.name for span in collected.spans if not span.parent_span_id}
-    assert {name.split()[0] for name in roots} <= {"POST", "GET", "order", "subscription"}
+    assert {name.split()[0] for name in roots} <= {"POST", "GET", "order", "subscription", "event", "query"}
 
 
 async def test_spans_carry_the_ids_of_the_log(collected: Collector) -> None:
@@ -115,9 +135,62 @@ async def test_spans_carry_the_ids_of_the_log(collected: Collector) -> None:
     assert "transfer_id" in {one.key for one in collected.named("order DIAL").attributes}
 
 
+async def test_so_do_those_that_begin_a_trace(collected: Collector) -> None:
+    on_a_socket = next(span for span in collected.spans if span.name.startswith("subscription"))
+    assert not on_a_socket.parent_span_id
+    assert {"request_id", "customer_id", "operation"} <= set(attributes(on_a_socket))
+
+
+async def test_operations_tell_their_outcome(collected: Collector) -> None:
+    assert attributes(collected.named("mutation (anonymous)"))["outcome"] == "ok"
+    assert attributes(collected.named("query Wrong"))["outcome"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_each_event_is_a_trace_of_its_own_linked_to_its_subscription(collected: Collector) -> None:
+    subscriptions = {span.span_id for span in collected.spans if span.name.startswith("subscription")}
+    events = [span for span in collected.spans if span.name == "event subscription (anonymous)"]
+    assert {span.links[0].span_id for span in events} <= subscriptions
+    assert len({span.trace_id for span in events}) == len(events) > len(subscriptions)
+    assert not any(span.parent_span_id in subscriptions for span in collected.spans)
+    below = {span.name for span in collected.spans if span.parent_span_id in {one.span_id for one in events}}
+    assert "TransferEvent.transfer" in below
+
+
+async def test_names_are_short_and_few_whatever_clients_make_up(collected: Collector) -> None:
+    names = {span.name for span in collected.spans}
+    assert max(len(name) for name in names) <= 100
+    assert "GET" in names
+    assert not any(FAR.encode() in body for body in collected.bodies)
+
+
 async def test_spans_do_not_carry_what_customers_write(collected: Collector) -> None:
     assert collected.named("query Look")
     assert not any(part in body for body in collected.bodies for part in (NOTE.encode(), b"cried", b"Bearer"))
+
+
+async def traced(share: float, error: Exception | None) -> Collector:
+    """What is sent of an order that the engine takes, or answers so."""
+    with collecting() as (collector, endpoint):
+        tracing = Tracing(endpoint, share)
+        with suppress(OrderRefused), tracing.observer(NOBODY).carrying_out(DIAL, TRANSFER):
+            if error:
+                raise error
+        await tracing.close()
+    return collector
+
+
+async def test_an_order_that_is_refused_tells_by_what_and_not_in_which_words() -> None:
+    collector = await traced(1, OrderRefused("no route to +15551234567"))
+    (order,) = collector.spans
+    assert attributes(order) == {"transfer_id": TRANSFER}
+    assert order.status.code == Status.STATUS_CODE_ERROR
+    assert [one.value.string_value for one in order.events[0].attributes] == ["app.ports.OrderRefused"]
+    assert not any(b"+1555" in body for body in collector.bodies)
+
+
+async def test_the_share_of_traces_that_is_sent_can_be_set() -> None:
+    assert len((await traced(1, None)).spans) == 1
+    assert (await traced(0, None)).spans == []
 
 
 async def test_without_its_packages_the_server_says_what_is_missing() -> None:

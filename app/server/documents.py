@@ -11,6 +11,8 @@ from app.server.parameters import Parameters
 from app.server.trusted import TrustedDocuments
 
 NOTHING_TRUSTED = TrustedDocuments()
+NAME_LENGTH = 64
+"""As much of an operation's name is shown: clients make it up, and it stands in every line of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class Operation:
     error: GraphQLError | None = None  # why there is nothing to run
 
     def __str__(self) -> str:
-        return "an unreadable document" if self.error else f"{self.type.value} {self.name or '(anonymous)'}"
+        name = (self.name or "(anonymous)")[:NAME_LENGTH]
+        return "an unreadable document" if self.error else f"{self.type.value} {name}"
 
 
 class Documents:

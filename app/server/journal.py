@@ -2,8 +2,9 @@
 
 import logging
 from asyncio import CancelledError
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from time import perf_counter
 
 from graphql import OperationType
@@ -18,8 +19,11 @@ CANCELLED = "CANCELLED"
 
 
 class Entry:
+    """Of one operation."""
+
     def __init__(self) -> None:
         self.codes: list[str] = []
+        self._told: list[Callable[[str], None]] = []
 
     @property
     def outcome(self) -> str:
@@ -28,6 +32,18 @@ class Entry:
     def note(self, *codes: str) -> None:
         """The codes of errors, each once."""
         self.codes += (code for code in dict.fromkeys(codes) if code not in self.codes)
+
+    def at_end(self, tell: Callable[[str], None]) -> None:
+        """Have it told the outcome."""
+        self._told.append(tell)
+
+    def end(self) -> None:
+        for tell in self._told:
+            tell(self.outcome)
+
+
+present: ContextVar[Entry] = ContextVar("present")
+"""The entry of the operation that runs in the present task."""
 
 
 class Journal:
@@ -39,6 +55,7 @@ class Journal:
         """`about` stands in every line of the present task from now on: each operation runs in a task of its own."""
         bind_contextvars(**about)
         entry, begun = Entry(), perf_counter()
+        present.set(entry)
         endless = operation.type is OperationType.SUBSCRIPTION
         try:
             with self._metrics.subscriptions.track_inprogress() if endless else nullcontext():
@@ -48,6 +65,7 @@ class Journal:
             raise
         finally:
             self._end(operation, entry, perf_counter() - begun)
+            entry.end()
 
     def refused(self, code: str, request_id: str) -> None:
         """Of a request, a socket or an operation on one that nothing was run for."""

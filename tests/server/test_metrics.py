@@ -16,7 +16,8 @@ from app.domain.steps import Trigger
 from app.domain.transfer import Outcome, Reason, Status
 from app.main import build_server
 from app.ports import EngineUnavailable, OrderRefused
-from app.server.metrics import NAME_LENGTH, NAMES, Metrics
+from app.server.documents import NAME_LENGTH
+from app.server.metrics import NAMES, Metrics
 from app.settings import Settings
 from tests.builders import NOON, TRANSFER, transfer
 from tests.serving import SECRET
