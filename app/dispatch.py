@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from time import perf_counter
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import bind_contextvars
@@ -99,6 +100,7 @@ class Dispatch:
             await self.carry_out_all(transfer_id)
         except Exception:
             log.exception("orders stopped")
+            self._observer.faulted()
             await asyncio.sleep(SWEEP_SECONDS)
         finally:
             self._busy.discard(transfer_id)
@@ -115,10 +117,11 @@ class Dispatch:
             waiting = await orders.first_waiting(connection, transfer_id)
         if waiting is None:
             return False
+        bind_contextvars(customer_id=waiting.customer_id)
         try:
             touched = await self._carry_out(waiting)
-        except OrderRefused as refusal:
-            await self._refused(waiting, str(refusal))
+        except OrderRefused:
+            await self._refused(waiting)
         else:
             await self._confirmed(waiting, touched)
         await self._broker.wake(f"orders:{transfer_id}")
@@ -134,13 +137,14 @@ class Dispatch:
 
     async def _confirmed(self, waiting: RecordedOrder, touched: Sequence[Call]) -> None:
         """The Calls already read so when the transfer goes on: both are written in one transaction."""
+        asked = perf_counter()
         async with self._database.writing() as connection:
             news = await self._calls.record(connection, touched)
             changes: Sequence[Change] = ()
             if await orders.settle(connection, waiting.id, orders.CONFIRMED):
                 changes = await self._go_on(connection, waiting.transfer_id)
         await self._calls.tell(news)
-        await self._transfers.tell(changes)
+        await self._transfers.tell(changes, asked)
 
     async def _go_on(self, connection: AsyncConnection, transfer_id: str) -> Sequence[Change]:
         """What a transfer does when its last waiting order has been settled."""
@@ -148,8 +152,8 @@ class Dispatch:
             return ()
         return await self._advance(connection, transfer_id, Trigger.CONFIRMED, Cause(self._clock(), self._rules))
 
-    async def _refused(self, waiting: RecordedOrder, why: str) -> None:
-        give_up = waiting.tries + 1 >= self._tries
+    async def _refused(self, waiting: RecordedOrder) -> None:
+        give_up, asked = waiting.tries + 1 >= self._tries, perf_counter()
         changes: Sequence[Change] = ()
         async with self._database.writing() as connection:
             t = await transfers.by_id(connection, waiting.transfer_id)
@@ -159,10 +163,13 @@ class Dispatch:
                 await orders.count_try(connection, waiting.id)
             elif await orders.settle(connection, waiting.id, orders.REFUSED):
                 changes = await self._after_refusal(connection, waiting, follows)
-        await self._transfers.tell(changes)
+        await self._transfers.tell(changes, asked)
         if follows or give_up:
             self._observer.gave_up(waiting.order)
-            log.error("ENGINE_ERROR: %s of transfer %s refused: %s", waiting.order.kind, waiting.transfer_id, why)
+            # In which words is left out: they may quote whom it was to dial.
+            log.error(
+                "ENGINE_ERROR: %s refused, and %s", waiting.order.kind, follows or "given up", extra=_ids(waiting)
+            )
         else:
             raise NotYet
 
@@ -182,6 +189,10 @@ class Dispatch:
         changes = advance(t, trigger, cause) if t else ()
         await self._transfers.record(connection, changes)
         return changes
+
+
+def _ids(waiting: RecordedOrder) -> dict[str, str]:
+    return {"transfer_id": waiting.transfer_id, "customer_id": waiting.customer_id}
 
 
 def follows_from_refusal(t: Transfer, waiting: RecordedOrder) -> Trigger | None:

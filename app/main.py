@@ -80,7 +80,7 @@ class House:
         """The tables are up to date, and the engine is followed for as long as it lasts."""
         make_folder(self.settings.url)
         await self.database.upgrade()
-        tasks = [asyncio.create_task(_endless(work)) for work in (self.simulator.run, self.recovery.run)]
+        tasks = [asyncio.create_task(self._endless(work)) for work in (self.simulator.run, self.recovery.run)]
         try:
             yield
         finally:
@@ -93,6 +93,16 @@ class House:
             if self.tracing:
                 await self.tracing.close()
 
+    async def _endless(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A fault must not end it for good: it begins again, and catches up."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                log.exception("%s ended, and begins again", work.__qualname__)
+                self.metrics.faulted()
+            await asyncio.sleep(AGAIN_SECONDS)
+
     async def is_ready(self) -> bool:
         return self.recovery.caught_up.is_set() and self.simulator.is_up() and await self.database.is_ready()
 
@@ -104,16 +114,6 @@ class House:
             self.metrics.take(live, waiting)
         except DatabaseUnavailable:
             self.metrics.take(None, math.nan)
-
-
-async def _endless(work: Callable[[], Awaitable[None]]) -> None:
-    """A fault must not end it for good: it begins again, and catches up."""
-    while True:
-        try:
-            await work()
-        except Exception:
-            log.exception("%s ended, and begins again", work.__qualname__)
-        await asyncio.sleep(AGAIN_SECONDS)
 
 
 def build_house(
@@ -146,7 +146,8 @@ def build_house(
         observer=observer,
     )
     metrics.watch("transfers_engine_up", "Whether the telephony engine is up", simulator.is_up)
-    recovery = Recovery(database, broker, simulator, clock, transfers, calls, dispatch)
+    recovery = Recovery(database, broker, simulator, clock, transfers, calls, dispatch, observer)
+    metrics.watch("transfers_caught_up", "Whether live transfers are in step with it", recovery.caught_up.is_set)
     return House(settings, clock, database, broker, simulator, calls, transfers, recovery, metrics, tracing)
 
 
@@ -194,7 +195,13 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     house, tokens = house or build_house(settings), build_tokens(settings)
     is_open = is_demo or settings.is_loopback
     services = Services(
-        house.database, house.transfers, house.simulator, house.broker, house.clock, settings.sweep_seconds
+        house.database,
+        house.transfers,
+        house.simulator,
+        house.broker,
+        house.clock,
+        settings.sweep_seconds,
+        house.metrics,
     )
     limits = Limits(max_cost=settings.max_cost, capacity=settings.budget, restore_rate=settings.budget_rate)
     plans, transport_limits = Plans(limits), _transport(settings)
@@ -203,9 +210,11 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         [*([house.tracing.extension] if house.tracing else []), guard],
         introspection=is_open if settings.introspection is None else settings.introspection,
     )
+    trusted = _trusted(settings, schema, limits)
+    house.metrics.names.trust(trusted.names)
     endpoint = GraphQLEndpoint(
         schema,
-        Documents(plans, _trusted(settings, schema, limits)),
+        Documents(plans, trusted),
         tokens.viewer,
         _context_maker(services),
         transport_limits,

@@ -12,6 +12,7 @@ from app.domain.addresses import Address
 from app.domain.calls import Call, Conference, MuteDirection
 from app.domain.life import Change
 from app.domain.orders import Order
+from app.domain.refusals import RefusalCode
 
 Clock = Callable[[], datetime]
 
@@ -130,8 +131,14 @@ class Broker(Protocol):
 class Observer(Protocol):
     """Looks on for the operator's sake: figures, traces. It neither fails nor waits."""
 
-    def changed(self, change: Change, at: datetime) -> None:
-        """It has been recorded, and at this time its subscribers are told."""
+    def changed(self, change: Change) -> None:
+        """It has been recorded, and its subscribers are about to be told."""
+
+    def told(self, seconds: float) -> None:
+        """Subscribers have been woken, so long after the work that changed something was asked for."""
+
+    def refused(self, command: str, code: RefusalCode) -> None:
+        """A caller's command, by the field of the API."""
 
     def carrying_out(self, order: Order, transfer_id: str) -> AbstractContextManager[object]:
         """For as long as the engine takes to answer; left with what it raises."""
@@ -141,11 +148,20 @@ class Observer(Protocol):
 
     def database_unavailable(self) -> None: ...
 
+    def faulted(self) -> None:
+        """Work that nobody waits for failed by a fault of ours; it is tried again."""
+
 
 class Nobody:
     """No observer."""
 
-    def changed(self, change: Change, at: datetime) -> None:
+    def changed(self, change: Change) -> None:
+        pass
+
+    def told(self, seconds: float) -> None:
+        pass
+
+    def refused(self, command: str, code: RefusalCode) -> None:
         pass
 
     def carrying_out(self, order: Order, transfer_id: str) -> AbstractContextManager[object]:
@@ -155,6 +171,9 @@ class Nobody:
         pass
 
     def database_unavailable(self) -> None:
+        pass
+
+    def faulted(self) -> None:
         pass
 
 

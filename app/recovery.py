@@ -14,9 +14,11 @@ from app.dispatch import Dispatch
 from app.domain.calls import Call, Conference
 from app.domain.transfer import Transfer
 from app.ports import (
+    NOBODY,
     Broker,
     Clock,
     EngineUnavailable,
+    Observer,
     Report,
     Telephony,
     wake_up_within,
@@ -42,6 +44,7 @@ class Recovery:
         transfers: Transfers,
         calls: Calls,
         dispatch: Dispatch,
+        observer: Observer = NOBODY,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -50,6 +53,7 @@ class Recovery:
         self._transfers = transfers
         self._calls = calls
         self._dispatch = dispatch
+        self._observer = observer
         self._retrying = AsyncRetrying(
             retry=retry_if_exception_type((EngineUnavailable, DatabaseUnavailable)),
             wait=wait_exponential_jitter(multiplier=0.05, max=2, jitter=0.05),
@@ -162,6 +166,7 @@ class Recovery:
                 raise
             except Exception:
                 log.exception("out of step")
+                self._observer.faulted()
                 self._faulty[transfer_id] = monotonic() + FAULT_SECONDS
 
     async def _try_again(self) -> None:
@@ -172,10 +177,12 @@ class Recovery:
 
     async def _careful(self, work: Callable[..., Awaitable[None]], *about: Report) -> None:
         """Wait for a database or an engine that is away; a fault in one report must not stop the others."""
-        unbind_contextvars("transfer_id")  # of the work before; its own names one again, for what is logged of it
+        # Of the work before; its own names them again, for what is logged of it.
+        unbind_contextvars("transfer_id", "customer_id")
         try:
             await self._retrying.copy()(work, *about)
         except Exception:
             log.exception("out of step")
+            self._observer.faulted()
             for one in about if len(about) > 1 else ():
                 await self._careful(work, one)

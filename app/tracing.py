@@ -7,7 +7,6 @@ codes, never what a customer wrote: no document, no argument, no query string, n
 import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from inspect import isawaitable
 from typing import Any
 
@@ -40,6 +39,7 @@ from structlog.contextvars import get_contextvars
 
 from app.domain.life import Change
 from app.domain.orders import Order
+from app.domain.refusals import RefusalCode
 from app.ports import Observer
 from app.server.journal import present
 
@@ -226,13 +226,19 @@ class TracedOrders:
         self._inner = inner
         self._causes: dict[str, Context] = {}
 
-    def changed(self, change: Change, at: datetime) -> None:
+    def changed(self, change: Change) -> None:
         cause = get_current_span().get_span_context()
         if not change.after.is_live:
             self._causes.pop(change.after.id, None)
         elif cause.is_valid:
             self._causes[change.after.id] = set_span_in_context(NonRecordingSpan(cause))
-        self._inner.changed(change, at)
+        self._inner.changed(change)
+
+    def told(self, seconds: float) -> None:
+        self._inner.told(seconds)
+
+    def refused(self, command: str, code: RefusalCode) -> None:
+        self._inner.refused(command, code)
 
     @contextmanager
     def carrying_out(self, order: Order, transfer_id: str) -> Iterator[None]:
@@ -249,3 +255,6 @@ class TracedOrders:
 
     def database_unavailable(self) -> None:
         self._inner.database_unavailable()
+
+    def faulted(self) -> None:
+        self._inner.faulted()

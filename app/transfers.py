@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from time import perf_counter
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from app.domain.calls import Call
@@ -96,7 +97,12 @@ class Transfers:
         settled: bool = False,
     ) -> Transfer:
         viewer.require(Permission.TRANSFERS_WRITE)
-        done = await self._finish(self._decide_command(viewer, transfer_id, trigger, edits or {}))
+        try:
+            done = await self._finish(self._decide_command(viewer, transfer_id, trigger, edits or {}))
+        except Refusal as refusal:
+            if refusal.code is not RefusalCode.NOT_FOUND:  # else it is anything that a client makes up
+                bind_contextvars(transfer_id=transfer_id)
+            raise
         bind_contextvars(transfer_id=done.id)
         return await self._settled(viewer, done) if settled else done
 
@@ -104,6 +110,7 @@ class Transfers:
     async def _decide_command(
         self, viewer: Viewer, transfer_id: str, trigger: Trigger, edits: Mapping[str, object]
     ) -> Transfer:
+        asked = perf_counter()
         async with self._database.writing() as connection:
             t = await self._of_customer(connection, viewer, transfer_id)
             if edits and all(getattr(t, name) == value for name, value in edits.items()) and knows(t, trigger):
@@ -111,7 +118,7 @@ class Transfers:
             cause = Cause(self._clock(), self._rules, subject=viewer.subject, edits=edits)
             changes = advance(t, trigger, cause)
             await self.record(connection, changes)
-        await self.tell(changes)
+        await self.tell(changes, asked)
         return changes[-1].after if changes else t
 
     async def _of_customer(self, connection: AsyncConnection, viewer: Viewer, transfer_id: str) -> Transfer:
@@ -124,6 +131,7 @@ class Transfers:
 
     @again_when_stale
     async def _start(self, viewer: Viewer, request: StartRequest) -> Transfer:
+        asked = perf_counter()
         try:
             async with self._database.writing() as connection:
                 repeated = await self._repeated(connection, viewer, request)
@@ -133,7 +141,7 @@ class Transfers:
                 await self.record(connection, [change])
         except IntegrityError as error:  # another start got there between our look and our insert
             raise Stale from error
-        await self.tell([change])
+        await self.tell([change], asked)
         return change.after
 
     async def _repeated(self, connection: AsyncConnection, viewer: Viewer, request: StartRequest) -> Transfer | None:
@@ -192,7 +200,7 @@ class Transfers:
 
     async def look(self, transfer_id: str) -> None:
         """Hold what is known of its calls against the record, and take the steps that follow."""
-        bind_contextvars(transfer_id=transfer_id)
+        _log_as(transfer_id)
         async with self._database.reading() as connection:
             if not await self._step_due(connection, transfer_id):
                 return
@@ -200,17 +208,17 @@ class Transfers:
 
     @again_when_stale
     async def _take_steps(self, transfer_id: str) -> None:
-        taken: list[Change] = []
+        taken, asked = list[Change](), perf_counter()
         async with self._database.writing() as connection:
             while due := await self._step_due(connection, transfer_id):
                 t, sighting = due
                 changes = advance(t, sighting.trigger, sighting.cause(self._clock(), self._rules))
                 await self.record(connection, changes)
                 taken.extend(changes)
-        await self.tell(taken)
+        await self.tell(taken, asked)
 
     async def _step_due(self, connection: AsyncConnection, transfer_id: str) -> tuple[Transfer, Sighting] | None:
-        t = await transfers.by_id(connection, transfer_id)
+        t = await self._by_id(connection, transfer_id)
         if t is None or not t.is_live:
             return None
         parties = (t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts), *t.recall_call_ids)
@@ -223,14 +231,21 @@ class Transfers:
     @again_when_stale
     async def expire(self, transfer_id: str) -> None:
         """Its timer may be due."""
-        bind_contextvars(transfer_id=transfer_id)
+        _log_as(transfer_id)
+        asked = perf_counter()
         async with self._database.writing() as connection:
-            t = await transfers.by_id(connection, transfer_id)
+            t = await self._by_id(connection, transfer_id)
             now = self._clock()
             trigger = timed_out(t, now) if t else None
             changes = advance(t, trigger, Cause(now, self._rules)) if t and trigger else ()
             await self.record(connection, changes)
-        await self.tell(changes)
+        await self.tell(changes, asked)
+
+    async def _by_id(self, connection: AsyncConnection, transfer_id: str) -> Transfer | None:
+        t = await transfers.by_id(connection, transfer_id)
+        if t:
+            bind_contextvars(customer_id=t.customer_id)
+        return t
 
     # --- record and tell
 
@@ -250,13 +265,14 @@ class Transfers:
         elif not await transfers.replace(connection, change.before, change.after):
             raise Stale
 
-    async def tell(self, changes: Sequence[Change]) -> None:
-        """Wake the subscribers, and those who carry orders out and keep the time."""
+    async def tell(self, changes: Sequence[Change], asked: float) -> None:
+        """Wake the subscribers, and those who carry orders out and keep the time. `asked`: by `perf_counter`."""
         for change in changes:
-            self._observer.changed(change, self._clock())
+            self._observer.changed(change)
             log_status(change)
         if changes:
             await self._broker.wake(f"transfers:{changes[-1].after.customer_id}", "orders", "timers")
+            self._observer.told(perf_counter() - asked)
 
     # --- waiting
 
@@ -291,6 +307,12 @@ class Transfers:
             if orders.WAITING not in states:
                 return states
             await wake_up()
+
+
+def _log_as(transfer_id: str) -> None:
+    """Whose it is is known once it is read: until then nobody's, and not that of the one before."""
+    unbind_contextvars("customer_id")
+    bind_contextvars(transfer_id=transfer_id)
 
 
 def log_status(change: Change) -> None:

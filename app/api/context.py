@@ -7,7 +7,7 @@ import strawberry
 
 from app.api.loaders import Loaders
 from app.domain.viewer import Viewer
-from app.ports import Broker, Clock, Simulation
+from app.ports import NOBODY, Broker, Clock, Observer, Simulation
 from app.storage.database import Database
 from app.transfers import Transfers
 
@@ -22,6 +22,7 @@ class Services:
     clock: Clock
     sweep_seconds: float = 30
     """After so long a subscriber looks for news unwoken: a wake-up that got lost delays, and does no more."""
+    observer: Observer = NOBODY
 
 
 class Context:

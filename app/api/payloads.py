@@ -4,6 +4,7 @@ from typing import Self
 
 import strawberry
 from strawberry import ID
+from structlog.contextvars import bind_contextvars
 
 from app.api.context import Info
 from app.api.types import Call, Conference, Transfer, linked
@@ -39,7 +40,14 @@ class UserError:
 
 
 async def user_error(info: Info, refusal: Refusal) -> UserError:
-    return UserError.of(refusal, await visible_transfer(info, refusal.transfer_id))
+    return told(info, refusal, await visible_transfer(info, refusal.transfer_id))
+
+
+def told(info: Info, refusal: Refusal, transfer: Transfer | None = None) -> UserError:
+    """To the caller, and to the operator: by its figure, and in the operation's line."""
+    info.context.services.observer.refused(info.field_name, refusal.code)
+    bind_contextvars(refused=refusal.code.value)
+    return UserError.of(refusal, transfer)
 
 
 def may(info: Info, permission: Permission) -> bool:

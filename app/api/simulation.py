@@ -24,7 +24,7 @@ from app.api.payloads import (
     SimulateHoldPayload,
     SimulatePayload,
     SimulateRejectPayload,
-    UserError,
+    told,
     visible_call,
     visible_conference,
 )
@@ -56,17 +56,17 @@ async def _act(info: Info, payload: type[P], call_id: str, act: Callable[[Simula
     try:
         await act(_simulation(info), info.context.viewer.customer_id)
     except Refusal as refusal:
-        errors = [UserError.of(refusal)]
+        errors = [told(info, refusal)]
     except NoSuchCall:
-        errors = [_user_error(RefusalCode.NOT_FOUND, "No such call.")]
+        errors = [told(info, _refusal(RefusalCode.NOT_FOUND, "No such call."))]
     except NotNow as error:
-        errors = [_user_error(RefusalCode.INVALID_INPUT, str(error))]
+        errors = [told(info, _refusal(RefusalCode.INVALID_INPUT, str(error)))]
     info.context.renew()
     return payload(call=await visible_call(info, call_id), user_errors=errors)
 
 
-def _user_error(code: RefusalCode, message: str) -> UserError:
-    return UserError.of(Refusal(code, message, "input", "callId"))
+def _refusal(code: RefusalCode, message: str) -> Refusal:
+    return Refusal(code, message, "input", "callId")
 
 
 async def _call(info: Info, given: SimulateCallInput) -> SimulatedCall:
@@ -93,7 +93,7 @@ class SimulationMutations:
         try:
             made = await _call(info, input)
         except Refusal as refusal:
-            return SimulateCallPayload(user_errors=[UserError.of(refusal)])
+            return SimulateCallPayload(user_errors=[told(info, refusal)])
         info.context.renew()
         return SimulateCallPayload(
             caller_call=await visible_call(info, made.caller_call_id),

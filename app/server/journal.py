@@ -23,6 +23,7 @@ class Entry:
 
     def __init__(self) -> None:
         self.codes: list[str] = []
+        self.ran = True
         self._told: list[Callable[[str], None]] = []
 
     @property
@@ -64,17 +65,17 @@ class Journal:
             entry.note(*(() if endless else (CANCELLED,)))
             raise
         finally:
-            self._end(operation, entry, perf_counter() - begun)
+            self._end(operation, entry, perf_counter() - begun, str(about["customer_id"]))
             entry.end()
 
     def refused(self, code: str, request_id: str) -> None:
         """Of a request, a socket or an operation on one that nothing was run for."""
-        self._metrics.refused(code)
+        self._metrics.turned_away(code)
         logger.info("request refused", extra={"request_id": request_id, "outcome": code})
 
-    def _end(self, operation: Operation, entry: Entry, seconds: float) -> None:
+    def _end(self, operation: Operation, entry: Entry, seconds: float, customer_id: str) -> None:
         kind = "unreadable" if operation.error else operation.type.value
-        timed = None if operation.type is OperationType.SUBSCRIPTION else seconds
-        self._metrics.ran(kind, operation.name, entry.outcome, timed)
+        timed = seconds if entry.ran and operation.type is not OperationType.SUBSCRIPTION else None
+        self._metrics.ran(kind, operation.name, entry.outcome, timed, customer_id)
         told = {"outcome": entry.outcome, "ms": round(seconds * 1000, 1)}
         logger.info("operation", extra=told | ({"codes": entry.codes} if entry.codes else {}))

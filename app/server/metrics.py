@@ -1,6 +1,7 @@
 """Figures for Prometheus. Labels come from small sets: never an id, never without end what a client makes up."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections import Counter as Tally
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
@@ -22,6 +23,7 @@ from starlette.routing import Route
 
 from app.domain.life import Change
 from app.domain.orders import Order
+from app.domain.refusals import RefusalCode
 from app.domain.transfer import LIVE
 from app.ports import EngineUnavailable, OrderRefused
 from app.server.documents import NAME_LENGTH
@@ -32,19 +34,31 @@ STATUS_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
 OK = "ok"
 OTHER = "other"
 NAMES = 100
+NAMES_OF_ONE = 10
 
 
 class Names:
-    """The first hundred names of operations that succeeded; what else clients make up is all one."""
+    """The first hundred names of operations that succeeded, of one customer ten; what else clients make up is all one.
+
+    Those of trusted documents are the operator's, and take no place.
+    """
 
     def __init__(self) -> None:
         self._known = {""}
+        self._brought: Tally[str] = Tally()  # by which customer
 
-    def of(self, name: str | None, outcome: str) -> str:
+    def trust(self, names: Iterable[str]) -> None:
+        self._known.update(names)
+
+    def of(self, name: str | None, outcome: str, customer_id: str) -> str:
         name = name or ""
-        if outcome == OK and len(self._known) <= NAMES and len(name) <= NAME_LENGTH:
+        if name not in self._known and outcome == OK and len(name) <= NAME_LENGTH and self._has_room(customer_id):
             self._known.add(name)
+            self._brought[customer_id] += 1
         return name if name in self._known else OTHER
+
+    def _has_room(self, customer_id: str) -> bool:
+        return self._brought[customer_id] < NAMES_OF_ONE and self._brought.total() < NAMES
 
 
 class Metrics:
@@ -55,7 +69,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._names = Names()
+        self.names = Names()
         self._since: dict[str, datetime] = {}  # when each live transfer took the status that it has
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)
@@ -70,7 +84,8 @@ class Metrics:
         # A label takes as long to look up as a figure to change, and these two change with every operation.
         self._count = lru_cache(4096)(operations.labels)
         self._time = lru_cache(512)(operation_seconds.labels)
-        self._refused = counter("transfers_requests_refused", "Requests that ran no operation", ["code"])
+        self._turned_away = counter("transfers_requests_refused", "Requests that ran no operation", ["code"])
+        self._refusals = counter("transfers_refusals", "Commands answered with a user error", ["command", "code"])
         self.subscriptions = gauge("transfers_subscriptions", "Subscriptions that run")
 
         self._live = gauge("transfers_live", "Transfers under way", ["status"])
@@ -80,7 +95,9 @@ class Metrics:
             "transfers_status_seconds", "How long transfers had a status", ["status"], buckets=STATUS_SECONDS
         )
         self._event_lag = histogram(
-            "transfers_event_lag_seconds", "From a change until it is stored and told of", buckets=WORK_SECONDS
+            "transfers_event_lag_seconds",
+            "From the asking for a change until it is stored and told of",
+            buckets=WORK_SECONDS,
         )
 
         self._waiting = gauge("transfers_orders_waiting", "Orders that the engine has yet to confirm")
@@ -91,18 +108,19 @@ class Metrics:
         self._gave_up = counter("transfers_engine_errors", "Orders given up", ["kind"])
         self._database_up = gauge("transfers_database_up", "Whether the database could be read just now")
         self._database_unavailable = counter("transfers_database_unavailable", "Work that the database did not take")
+        self._faults = counter("transfers_background_faults", "Work of our own that failed, and is tried again")
 
     # --- operations
 
-    def ran(self, kind: str, name: str | None, outcome: str, seconds: float | None) -> None:
-        """`seconds` are counted unless it is a subscription, which lasts as long as its client likes."""
-        known = self._names.of(name, outcome)
+    def ran(self, kind: str, name: str | None, outcome: str, seconds: float | None, customer_id: str = "") -> None:
+        """No `seconds`: it was refused before it ran, or is a subscription, which lasts as long as its client likes."""
+        known = self.names.of(name, outcome, customer_id)
         self._count(kind, known, outcome).inc()
         if seconds is not None:
             self._time(kind, known).observe(seconds)
 
-    def refused(self, code: str) -> None:
-        self._refused.labels(code).inc()
+    def turned_away(self, code: str) -> None:
+        self._turned_away.labels(code).inc()
 
     # --- what is so when somebody looks
 
@@ -122,9 +140,8 @@ class Metrics:
 
     # --- as an observer
 
-    def changed(self, change: Change, at: datetime) -> None:
+    def changed(self, change: Change) -> None:
         before, t = change.before, change.after
-        self._event_lag.observe((at - t.tm_update).total_seconds())
         if before is None:
             self._started.labels(t.type.value).inc()
         elif before.status is t.status:
@@ -136,6 +153,12 @@ class Metrics:
             self._since[t.id] = t.tm_update
         else:
             self._ended.labels(t.type.value, t.status.value, t.outcome_reason or "").inc()
+
+    def told(self, seconds: float) -> None:
+        self._event_lag.observe(seconds)
+
+    def refused(self, command: str, code: RefusalCode) -> None:
+        self._refusals.labels(command, code.value).inc()
 
     @contextmanager
     def carrying_out(self, order: Order, transfer_id: str) -> Iterator[None]:
@@ -158,6 +181,9 @@ class Metrics:
 
     def database_unavailable(self) -> None:
         self._database_unavailable.inc()
+
+    def faulted(self) -> None:
+        self._faults.inc()
 
 
 def metrics_page(metrics: Metrics, look: Callable[[], Awaitable[None]]) -> Route:

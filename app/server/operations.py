@@ -18,6 +18,7 @@ from app.server.errors import (
     BAD_USER_INPUT,
     EXECUTION_TIMEOUT,
     GRAPHQL_VALIDATION_FAILED,
+    INTERNAL_SERVER_ERROR,
     SERVICE_UNAVAILABLE,
     TOO_MANY_OPERATIONS,
     describe,
@@ -32,6 +33,9 @@ from app.server.places import Crowded, Places
 logger = logging.getLogger(__name__)
 
 Context = Callable[[Viewer, str], Any]
+
+OF_WORK = {EXECUTION_TIMEOUT, INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE}
+"""What an operation may come to that has begun to run; other answers without `data` were given at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class Answer:
     @property
     def codes(self) -> list[str]:
         return [error["extensions"]["code"] for error in self.errors]
+
+    @property
+    def ran(self) -> bool:
+        return self.executed or self.code in OF_WORK
 
     @property
     def code(self) -> str | None:
@@ -126,6 +134,7 @@ class Operations:
         with self._journal.operation(operation, _about(request, operation)) as entry:
             answer = await self._run(request, operation)
             entry.note(*answer.codes)
+            entry.ran = answer.ran
             return answer
 
     async def _run(self, request: Request, operation: Operation) -> Answer:

@@ -5,8 +5,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from graphql import GraphQLError, GraphQLSchema, validate
+from graphql import GraphQLError, GraphQLSchema, parse, validate
 
+from app.api.cost import operations
 from app.api.guard import check_document
 from app.api.limits import Limits
 from app.api.plans import parse_within
@@ -37,6 +38,12 @@ class TrustedDocuments:
         if not paths:
             raise ValueError(f"{folder} is no folder with *.graphql files")
         return cls([_read(path, schema, limits) for path in paths], strict=strict)
+
+    @property
+    def names(self) -> set[str]:
+        """Of the operations in them."""
+        found = [operation.name for text in self._texts.values() for operation in operations(parse(text))]
+        return {name.value for name in found if name}
 
     def text(self, query: str | None, hash_: str | None) -> str:
         """What to run; a hash that comes with its query is not looked up. Raises GraphQLError when nothing may."""

@@ -66,6 +66,13 @@ async def test_an_operation_has_a_line_and_a_figure(watched: Watched) -> None:
     assert watched.count("query", "Greet", "ok") == 1
 
 
+async def test_what_is_refused_before_it_runs_does_not_count_among_how_long_operations_take(watched: Watched) -> None:
+    for query in ("{ hello }", "{ broken }", "{ nothing }", "{", "query ($n: Int!) { twice(number: $n) }"):
+        await watched.post(query)
+    labels = {"type": "query", "name": ""}
+    assert watched.metrics.registry.get_sample_value("transfers_operation_seconds_count", labels) == 2
+
+
 @pytest.mark.parametrize(
     ("query", "type", "outcome"),
     [
