@@ -30,6 +30,7 @@ async def live_through(archive: Archive, **changes: Any) -> Transfer:
     return await archive.change(t, {"speaking_to": SpeakingTo.HELD}, {"note": "to the point"})
 
 
+@pytest.mark.slow
 async def test_every_page_is_the_slice_that_the_arguments_say(archive: Archive) -> None:
     await live_through(archive)
     whole = (await archive.ask(PAGE, id=TRANSFER))["transfer"]["it"]

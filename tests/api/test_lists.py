@@ -42,6 +42,7 @@ async def keep_ended(archive: Archive, count: int) -> list[str]:
     return [t.id for t in sorted(made, key=lambda t: (t.tm_create, t.id), reverse=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["DESC", "ASC"])
 async def test_every_page_is_the_slice_that_the_arguments_say(archive: Archive, order: str) -> None:
     ids = await keep_ended(archive, 5)
