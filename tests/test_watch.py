@@ -1,0 +1,120 @@
+"""`transfers watch`: what it keeps, and how often it asks a server that does not want it."""
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from rich.console import Console
+
+from app.watch import ROWS, TRIES, Json, Server, Transfers, Unreachable, watch_server
+
+URL = "http://transfers.example/graphql"
+PAGE = {"data": {"transfers": {"eventCursor": "0", "nodes": []}}}
+
+
+class Over(Exception):
+    """Of a test."""
+
+
+def transfer(number: int, status: str = "COMPLETED") -> Json:
+    told: Json = {name: status for name in ("type", "status", "outcomeReason", "speakingTo")}
+    made = f"2025-01-01T00:{number // 60:02}:{number % 60:02}Z"
+    return told | {"id": f"{number}", "transfereeAddresses": [], "tmCreate": made, "version": 1}
+
+
+def refused(status: int, message: str) -> httpx.Response:
+    return httpx.Response(status, json={"errors": [{"message": message}]})
+
+
+def told(*events: Json) -> httpx.Response:
+    body = b"".join(b"event: next\ndata: %b\n\n" % orjson.dumps(event) for event in events)
+    return httpx.Response(200, content=body, headers={"content-type": "text/event-stream"})
+
+
+def event(number: int) -> Json:
+    return {"data": {"transferEvents": {"cursor": str(number), "transfer": transfer(number)}}}
+
+
+class Watcher:
+    """It gets its first page, and then these answers; when there is none left, it is over."""
+
+    def __init__(self, *streams: httpx.Response | Exception) -> None:
+        self._streams = list(streams)
+        self.asked: list[str] = []
+        self.paused: list[float] = []
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if "variables" not in (body := orjson.loads(request.content)):
+            return httpx.Response(200, json=PAGE)
+        self.asked.append(body["variables"]["after"])
+        if not self._streams:
+            raise Over
+        answer = self._streams.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        self.paused.append(seconds)
+
+    async def watch(self, answer: Callable[[httpx.Request], httpx.Response] | None = None) -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer or self.answer)) as client:
+            await watch_server(Server(client, URL, self.sleep), Transfers(), Console(file=StringIO()))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_who_is_refused_is_told_so_at_once(status: int) -> None:
+    watcher = Watcher(refused(status, "The token has expired"))
+    with pytest.raises(Unreachable, match=f"{URL} refuses: The token has expired"):
+        await watcher.watch()
+    assert len(watcher.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [refused(429, "Too many connections"), httpx.Response(503, text="from a proxy"), httpx.ConnectError("")]
+)
+async def test_a_server_that_has_enough_to_do_is_asked_again_after_growing_pauses(answer: Any) -> None:
+    watcher = Watcher(*[answer] * (TRIES + 1))
+    with pytest.raises(Unreachable):
+        await watcher.watch()
+    assert (len(watcher.asked), len(watcher.paused)) == (TRIES, TRIES - 1)
+    assert min(watcher.paused) >= 1
+    assert watcher.paused[4] > watcher.paused[0]
+
+
+async def test_a_stream_that_is_cut_goes_on_after_a_pause_from_where_it_was() -> None:
+    watcher = Watcher(told(event(1), event(2)), told(), told(event(3)))
+    with pytest.raises(Over):
+        await watcher.watch()
+    assert watcher.asked == ["0", "2", "2", "3"]
+    assert [pause >= 0.5 for pause in watcher.paused] == [True] * 3
+
+
+@pytest.mark.parametrize("code", ["THROTTLED", "SERVICE_UNAVAILABLE"])
+async def test_what_is_refused_for_now_within_a_stream_is_asked_again_after_a_pause(code: str) -> None:
+    later = {"errors": [{"message": "Try again", "extensions": {"code": code}}]}
+    watcher = Watcher(told(later), told(event(1)))
+    with pytest.raises(Over):
+        await watcher.watch()
+    assert (watcher.asked, len(watcher.paused)) == (["0", "0", "1"], 2)
+
+
+async def test_what_is_refused_for_good_within_a_stream_is_told() -> None:
+    watcher = Watcher(told({"errors": [{"message": "Token expired", "extensions": {"code": "UNAUTHENTICATED"}}]}))
+    with pytest.raises(Unreachable, match="Token expired"):
+        await watcher.watch()
+
+
+async def test_the_first_page_is_refused_in_the_servers_words() -> None:
+    with pytest.raises(Unreachable, match=f"{URL} refuses: A bearer token is missing"):
+        await Watcher().watch(lambda request: refused(401, "A bearer token is missing"))
+
+
+def test_transfers_that_have_left_the_table_are_forgotten() -> None:
+    transfers = Transfers()
+    for number in range(3 * ROWS):
+        transfers.see(transfer(number))
+    assert [one["id"] for one in transfers.newest()] == [f"{3 * ROWS - 1 - row}" for row in range(ROWS)]
