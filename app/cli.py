@@ -15,7 +15,7 @@ from app.api.schema import sdl
 from app.demo import CUSTOMER
 from app.domain.viewer import Permission
 from app.logs import configure_logs
-from app.main import Server, build_server, build_tokens
+from app.main import CantStart, Server, build_server, build_tokens
 from app.server.listener import listen
 from app.server.serve import serve as serve_until_stopped
 from app.settings import Settings
@@ -62,12 +62,16 @@ def serve(
     configure_logs(settings.log_format, settings.log_level)
     try:
         server = build_server(settings, is_demo=demo)
+        uvloop.run(server.house.prepare())
     except ValueError as error:
         raise Fail(str(error), 2) from error
+    except CantStart as error:
+        raise Fail(str(error)) from error
     try:
         listener = listen(settings.host, settings.port)
-    except OSError as error:
-        why = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror or error
+    except (OSError, UnicodeError) as error:
+        is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        why = "it is in use" if is_taken else getattr(error, "strerror", None) or error
         raise Fail(f"can't listen on {settings.host}:{settings.port}: {why}") from error
     _greet(server, *listener.getsockname()[:2])
     drain = server.endpoint.drain

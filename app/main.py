@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -38,8 +41,9 @@ from app.server.health import health
 from app.server.limits import TransportLimits
 from app.server.metrics import Metrics, metrics_page
 from app.server.trusted import TrustedDocuments
-from app.settings import Settings, kept_secret, make_folder
-from app.storage.database import Database, DatabaseUnavailable
+from app.settings import Settings, database_file, kept_secret
+from app.storage.claim import Claim, Claimed
+from app.storage.database import Database, DatabaseUnavailable, check_file
 from app.storage.orders import count_waiting
 from app.storage.transfers import live_by_status
 from app.telephony.simulator import Mischief, Simulator
@@ -56,6 +60,10 @@ AGAIN_SECONDS = 1.0
 """What runs for as long as the server does, and has failed, begins again after so long."""
 
 
+class CantStart(Exception):
+    """What an operator has to put right, in one line."""
+
+
 def new_id() -> str:
     return str(uuid4())
 
@@ -66,6 +74,7 @@ class House:
 
     settings: Settings
     clock: Clock
+    claim: Claim
     database: Database
     broker: Broker
     simulator: Simulator
@@ -75,11 +84,24 @@ class House:
     metrics: Metrics
     tracing: "Tracing | None"
 
+    async def prepare(self) -> None:
+        """The database is this process's alone, and its tables are up to date. Raises CantStart. Twice does no harm."""
+        file = database_file(self.settings.url)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self.claim.take()
+            check_file(file)
+            await self.database.upgrade()
+        except Claimed as error:
+            raise CantStart(str(error)) from error
+        except (OSError, sqlite3.Error, DatabaseError, CommandError) as error:
+            self.claim.give_up()
+            raise CantStart(f"{file} can't be used: {getattr(error, 'orig', None) or error}") from error
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """The tables are up to date, and the engine is followed for as long as it lasts."""
-        make_folder(self.settings.url)
-        await self.database.upgrade()
+        await self.prepare()
         tasks = [asyncio.create_task(self._endless(work)) for work in (self.simulator.run, self.recovery.run)]
         try:
             yield
@@ -90,6 +112,7 @@ class House:
                 with suppress(asyncio.CancelledError):
                     await task
             await self.database.close()
+            self.claim.give_up()
             if self.tracing:
                 await self.tracing.close()
 
@@ -148,7 +171,8 @@ def build_house(
     metrics.watch("transfers_engine_up", "Whether the telephony engine is up", simulator.is_up)
     recovery = Recovery(database, broker, simulator, clock, transfers, calls, dispatch, observer)
     metrics.watch("transfers_caught_up", "Whether live transfers are in step with it", recovery.caught_up.is_set)
-    return House(settings, clock, database, broker, simulator, calls, transfers, recovery, metrics, tracing)
+    claim = Claim(database_file(settings.url))
+    return House(settings, clock, claim, database, broker, simulator, calls, transfers, recovery, metrics, tracing)
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
@@ -192,6 +216,8 @@ class Server:
 
 
 def build_server(settings: Settings, is_demo: bool = False, house: House | None = None) -> Server:
+    if is_demo and settings.verifies_only:
+        raise ValueError("--demo signs a token: that needs a secret, not TRANSFERS_AUTH_PUBLIC_KEY or _JWKS_URL")
     house, tokens = house or build_house(settings), build_tokens(settings)
     is_open = is_demo or settings.is_loopback
     services = Services(

@@ -3,14 +3,18 @@
 import ipaddress
 import os
 import secrets
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 OTEL = (
     "opentelemetry.sdk",
@@ -21,7 +25,28 @@ OTEL = (
 """What `app.tracing` imports: the extra `otel`."""
 
 
+DRIVER = "sqlite+aiosqlite"
+LIFETIME = 10**9
+"""Seconds. Answers tell when a budget is full again, and dates end with the year 9999."""
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or value.split() != [value]:
+        raise ValueError("an address that begins with http:// or https://")
+    return value
+
+
 Seconds = Annotated[float, Field(ge=0.001, le=86_400)]
+Points = Annotated[int, Field(le=10**12)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Times = Annotated[int, Field(ge=1, le=1_000)]
+Word = Annotated[str, Field(min_length=1)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class Settings(BaseSettings):
@@ -29,9 +54,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TRANSFERS_", frozen=True, extra="ignore", allow_inf_nan=False)
 
-    database_url: str = Field(default="", description="An SQLAlchemy URL; a file in the per-user data folder")
+    database_url: str = Field(
+        default="",
+        description=f"`{DRIVER}:///` and the path of an SQLite file; when absent one in the per-user data folder",
+    )
     telephony: Literal["simulator"] = Field(default="simulator", description="The telephony engine")
-    host: str = Field(default="127.0.0.1", description="The address to listen on")
+    host: Word = Field(default="127.0.0.1", description="The address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one")
     log_format: Literal["console", "json"] = Field(default="console", description="How log lines are written")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="The least of them")
@@ -41,33 +69,35 @@ class Settings(BaseSettings):
         description="The shared secret of HS256 tokens, 32 bytes or more; when absent one is made and kept beside the "
         "database, and only a loopback address may be bound",
     )
-    auth_public_key: str | None = Field(default=None, description="A PEM public key: RS256 and ES256 tokens")
-    auth_jwks_url: str | None = Field(default=None, description="Where the public keys of RS256/ES256 tokens are")
-    auth_issuer: str | None = Field(default=None, description="The `iss` that a token must have")
-    auth_audience: str | None = Field(default=None, description="The `aud` that a token must have")
+    auth_public_key: Word | None = Field(default=None, description="A PEM public key: RS256 and ES256 tokens")
+    auth_jwks_url: WebAddress | None = Field(
+        default=None, description="Where the public keys of RS256/ES256 tokens are"
+    )
+    auth_issuer: Word | None = Field(default=None, description="The `iss` that a token must have")
+    auth_audience: Word | None = Field(default=None, description="The `aud` that a token must have")
 
-    allowed_origins: tuple[str, ...] = Field(
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins of other sites' pages that may call, as a JSON list"
     )
     documents: Path | None = Field(
         default=None, description="A folder of *.graphql files, which clients may ask for by their SHA-256"
     )
     documents_only: bool = Field(default=False, description="Whether these alone may run")
-    budget: int = Field(
+    budget: Points = Field(
         default=250_000, ge=0, description="Points of cost that a customer's subject may save up and spend at once"
     )
-    budget_rate: int = Field(
+    budget_rate: Points = Field(
         default=25_000, gt=0, description="Points a second that it gets back; a read of a transfer and its links has 25"
     )
-    max_cost: int = Field(default=100_000, ge=1, description="Points that one operation may cost")
-    body_bytes: int = Field(default=100_000, ge=1, description="Of an HTTP body, and of a WebSocket message")
+    max_cost: Points = Field(default=100_000, ge=1, description="Points that one operation may cost")
+    body_bytes: Count = Field(default=100_000, description="Of an HTTP body, and of a WebSocket message")
     operation_seconds: Seconds = Field(default=30, description="How long a query or a mutation may take")
-    customer_connections: int = Field(
-        default=2_000, ge=1, description="WebSockets and event streams that one customer may have open"
+    customer_connections: Count = Field(
+        default=2_000, description="WebSockets and event streams that one customer may have open"
     )
-    address_connections: int = Field(default=2_000, ge=1, description="The same, of one client address")
-    customer_subscriptions: int = Field(
-        default=10_000, ge=1, description="Subscriptions that one customer may have open, on all its connections"
+    address_connections: Count = Field(default=2_000, description="The same, of one client address")
+    customer_subscriptions: Count = Field(
+        default=10_000, description="Subscriptions that one customer may have open, on all its connections"
     )
     http_draft: bool = Field(
         default=False, description="Status codes of the GraphQL-over-HTTP draft of 2026: 422 and 294"
@@ -78,7 +108,7 @@ class Settings(BaseSettings):
     metrics: bool | None = Field(
         default=None, description="Whether `/metrics` is served: by default in demo mode or on loopback"
     )
-    otel_endpoint: str | None = Field(
+    otel_endpoint: WebAddress | None = Field(
         default=None,
         description="Where traces go, by OTLP over HTTP, as `http://127.0.0.1:4318`; needs the extra `otel`",
     )
@@ -91,18 +121,43 @@ class Settings(BaseSettings):
 
     start_timeout: Seconds = Field(default=10, description="Seconds for the engine to confirm a transfer's start")
     recall_pause: Seconds = Field(default=10, description="Seconds between two recalls of the transferer")
-    recall_attempts: int = Field(default=3, ge=1, description="How often the transferer is rung back")
+    recall_attempts: Times = Field(default=3, description="How often the transferer is rung back")
     order_seconds: Seconds = Field(default=5, description="Seconds that the engine has to answer an order")
-    order_tries: int = Field(default=5, ge=1, description="How often a refused order of an ending transfer is tried")
+    order_tries: Times = Field(default=5, description="How often a refused order of an ending transfer is tried")
 
     simulator_pace: float = Field(
         default=1, ge=0.001, le=1000, description="How fast simulated phones act: 10 is ten times as fast"
     )
-    simulator_seed: int = Field(default=0, description="Of the simulator's faults")
+    simulator_seed: int = Field(default=0, ge=0, le=10**12, description="Of the simulator's faults")
     simulator_delay: float = Field(default=0, ge=0, le=60, description="Most seconds that a simulated report is late")
     simulator_duplicates: float = Field(default=0, ge=0, le=1, description="Share of reports that come twice")
     simulator_refusals: float = Field(default=0, ge=0, le=1, description="Share of orders that are refused")
     simulator_outages: float = Field(default=0, ge=0, le=1, description="Share of orders that get no answer")
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_a_file(cls, value: str) -> str:
+        if value and not _names_file(value):
+            raise ValueError(f"only {DRIVER}:/// and the path of a file: other databases are not supported")
+        return value
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Read here: pydantic-settings would end the start with a trace of its own."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return TypeAdapter(list[str]).validate_json(value)
+        except ValidationError:
+            raise ValueError('a JSON list, as ["https://a.example"]') from None
+
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if value == "":
+            raise ValueError("the path of a folder")  # an empty one would be the folder that the server is started in
+        return value
 
     @field_validator("auth_secret")
     @classmethod
@@ -117,6 +172,11 @@ class Settings(BaseSettings):
             raise ValueError("TRANSFERS_DOCUMENTS_ONLY needs TRANSFERS_DOCUMENTS")
         if self.budget < self.max_cost:
             raise ValueError("TRANSFERS_BUDGET is less than TRANSFERS_MAX_COST: such an operation would never run")
+        if self.budget > self.budget_rate * LIFETIME:
+            raise ValueError("TRANSFERS_BUDGET would take a lifetime to come back at TRANSFERS_BUDGET_RATE")
+        if [self.auth_secret, self.auth_public_key, self.auth_jwks_url].count(None) < 2:
+            names = "TRANSFERS_AUTH_SECRET, TRANSFERS_AUTH_PUBLIC_KEY and TRANSFERS_AUTH_JWKS_URL"
+            raise ValueError(f"of {names} only one may be set")
         return self
 
     @field_validator("otel_endpoint")
@@ -133,7 +193,12 @@ class Settings(BaseSettings):
     @property
     def has_own_keys(self) -> bool:
         """Whether the operator says who may sign tokens."""
-        return bool(self.auth_secret or self.auth_public_key or self.auth_jwks_url)
+        return self.auth_secret is not None or self.verifies_only
+
+    @property
+    def verifies_only(self) -> bool:
+        """Whether tokens are signed elsewhere, with a key that is not here."""
+        return self.auth_public_key is not None or self.auth_jwks_url is not None
 
     @property
     def is_loopback(self) -> bool:
@@ -152,30 +217,44 @@ def is_installed(module: str) -> bool:
         return False
 
 
-def database_file(url: str) -> Path | None:
-    """The file of an embedded database."""
-    parsed = make_url(url)
-    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
-    return Path(str(parsed.database)) if is_file else None
+def _names_file(url: str) -> bool:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        return False
+    is_plain = not (parsed.host or parsed.username or parsed.port or parsed.query)
+    return parsed.drivername == DRIVER and is_plain and parsed.database not in (None, "", ":memory:")
 
 
-def make_folder(url: str) -> None:
-    file = database_file(url)
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
+def database_file(url: str) -> Path:
+    """As the settings have it, an SQLite file."""
+    return Path(str(make_url(url).database))
 
 
 def kept_secret(url: str) -> str:
     """The secret beside the database: made at the first start, and readable by its owner alone."""
-    file = database_file(url)
-    if file is None:
-        raise ValueError("TRANSFERS_AUTH_SECRET is needed: there is no database file to keep a secret beside")
-    make_folder(url)
-    path = file.with_name(f"{file.name}.secret")
+    path = Path(f"{database_file(url)}.secret")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(descriptor, "w") as secret:
-        secret.write(secrets.token_urlsafe(48))
-    return path.read_text()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _make_secret(path)
+        secret = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the secret beside the database can't be had: {path}: {error}") from error
+    if len(secret.encode()) < 32:
+        raise ValueError(f"{path} holds no secret of 32 bytes: remove it, and a new one is made")
+    return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Whole or not at all: a crash leaves no half of it, and of two who start at the same time one's stands."""
+    descriptor, name = mkstemp(prefix=f"{path.name}.", dir=path.parent)  # readable by its owner alone
+    try:
+        with os.fdopen(descriptor, "w") as secret:
+            secret.write(secrets.token_urlsafe(48))
+            secret.flush()
+            os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        os.unlink(name)

@@ -1,5 +1,7 @@
 """The console command says in one line what is wrong."""
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.server.listener import listen
+from app.storage.claim import Claim
+from tests.builders import CUSTOMER
 
 
 def said(*arguments: str, **variables: str) -> tuple[int, str]:
@@ -33,12 +37,92 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"operation_seconds": "inf"}, "TRANSFERS_OPERATION_SECONDS: Input should be a finite number"),
         ({"start_timeout": "1e300"}, "TRANSFERS_START_TIMEOUT: Input should be less than or equal to 86400"),
         ({"budget": "10"}, "TRANSFERS_BUDGET is less than TRANSFERS_MAX_COST"),
+        ({"budget": f"1{'0' * 400}"}, "TRANSFERS_BUDGET: Input should be less than or equal to 1000000000000"),
+        ({"budget": f"1{'0' * 12}", "budget_rate": "1"}, "TRANSFERS_BUDGET would take a lifetime to come back"),
+        ({"order_tries": "10000"}, "TRANSFERS_ORDER_TRIES: Input should be less than or equal to 1000"),
+        ({"customer_connections": f"1{'0' * 10}"}, "TRANSFERS_CUSTOMER_CONNECTIONS: Input should be less than"),
+        ({"host": ""}, "TRANSFERS_HOST: String should have at least 1 character"),
+        ({"allowed_origins": "https://a.example"}, "TRANSFERS_ALLOWED_ORIGINS: Value error, a JSON list"),
+        ({"allowed_origins": ""}, "TRANSFERS_ALLOWED_ORIGINS: Value error, a JSON list"),
+        ({"database_url": "abc"}, "TRANSFERS_DATABASE_URL: Value error, only sqlite+aiosqlite:///"),
+        ({"database_url": "sqlite:///x"}, "TRANSFERS_DATABASE_URL: Value error, only sqlite+aiosqlite:///"),
+        ({"database_url": "sqlite+aiosqlite://"}, "TRANSFERS_DATABASE_URL: Value error, only sqlite+aiosqlite:///"),
+        ({"database_url": "sqlite+aiosqlite:///x?mode=memory"}, "TRANSFERS_DATABASE_URL: Value error, only"),
+        ({"database_url": "postgresql+asyncpg://a:b@c/d"}, "TRANSFERS_DATABASE_URL: Value error, only"),
+        ({"database_url": "postgresql+asyncpg://c:port/d"}, "TRANSFERS_DATABASE_URL: Value error, only"),
+        ({"auth_jwks_url": "nonsense"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address that begins with http"),
+        ({"auth_jwks_url": "file:///etc/keys"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address"),
+        ({"auth_jwks_url": "https://keys.example:port/"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address"),
+        ({"otel_endpoint": "nonsense"}, "TRANSFERS_OTEL_ENDPOINT: Value error, an address that begins with http"),
+        ({"otel_endpoint": ""}, "TRANSFERS_OTEL_ENDPOINT: Value error, an address that begins with http"),
+        ({"documents": ""}, "TRANSFERS_DOCUMENTS: Value error, the path of a folder"),
+        ({"auth_public_key": "nonsense"}, "A public key is in PEM"),
+        ({"auth_secret": "x" * 32, "auth_jwks_url": "https://keys.example"}, "only one may be set"),
+        ({"auth_public_key": "x", "auth_jwks_url": "https://keys.example"}, "only one may be set"),
+        ({"auth_secret": "x" * 32, "auth_public_key": "x"}, "only one may be set"),
     ],
 )
 def test_a_setting_that_can_not_be(variables: dict[str, str], why: str) -> None:
     code, told = said("serve", **variables)
     assert (code, told.startswith("transfers: ")) == (2, True)
     assert why in told
+
+
+def test_a_demo_whose_tokens_would_be_signed_elsewhere() -> None:
+    code, told = said("serve", "--demo", auth_jwks_url="https://keys.example")
+    assert code == 2
+    assert "--demo signs a token" in told
+
+
+def test_a_host_that_no_name_can_have() -> None:
+    code, told = said("serve", host="." * 300, auth_secret="x" * 32)
+    assert (code, told.startswith("transfers: can't listen on ..")) == (1, True)
+
+
+def make_garbage(file: Path) -> None:
+    file.write_text("of the kind that no database is made of")
+
+
+def make_newer(file: Path) -> None:
+    """By a release that is yet to come."""
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    connection.close()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, make_garbage, make_newer])
+def test_a_database_that_is_none_of_ours(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(file := tmp_path / "transfers.sqlite3")
+    code, told = said("serve")
+    assert (code, told.startswith(f"transfers: {file} can't be used: ")) == (1, True)
+
+
+def test_a_database_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, told = said("serve", database_url=f"sqlite+aiosqlite:///{tmp_path / 'file' / 'x'}", auth_secret="x" * 32)
+    assert (code, told.startswith(f"transfers: {tmp_path / 'file' / 'x'} can't be used: ")) == (1, True)
+
+
+def make_undecodable(file: Path) -> None:
+    file.write_bytes(b"\xff" * 32)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, make_undecodable])
+def test_a_secret_beside_the_database_that_is_none(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(file := tmp_path / "transfers.sqlite3.secret")
+    code, told = said("serve")
+    assert (code, told.startswith("transfers: ")) == (2, True)
+    assert str(file) in told
+
+
+def test_a_database_that_another_server_has(tmp_path: Path) -> None:
+    claim = Claim(file := tmp_path / "transfers.sqlite3")
+    claim.take()
+    assert said("serve") == (1, f"transfers: {file} is in use by another server: one process a database")
+    assert said("token", "--customer", CUSTOMER) == (0, "")
+    assert said("schema") == (0, "")
+    claim.give_up()
 
 
 def test_a_trusted_document_that_the_schema_does_not_know(tmp_path: Path) -> None:

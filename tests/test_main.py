@@ -8,7 +8,7 @@ import pytest
 from graphql import DocumentNode, parse
 
 from app.api.limits import Limits
-from app.main import build_server, build_tokens
+from app.main import CantStart, build_house, build_server, build_tokens
 from app.server.limits import TransportLimits
 from app.settings import Settings
 from tests.builders import CUSTOMER
@@ -55,6 +55,16 @@ async def test_who_is_about_to_stop_is_not_ready(tmp_path: Path) -> None:
         assert (await client.get("/readyz")).status_code == 200
         await server.endpoint.drain()
         assert (await client.get("/readyz")).status_code == 503
+
+
+async def test_a_database_has_one_server_at_a_time(tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path / 'transfers.sqlite3'}")
+    first, second = build_house(settings), build_house(settings)
+    async with first.open():
+        with pytest.raises(CantStart, match="is in use by another server"):
+            await second.prepare()
+    async with second.open():
+        pass
 
 
 async def test_a_document_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,10 @@ from time import monotonic
 from typing import Any, Protocol
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 MOST_CHARACTERS = 8_192
 INVALID = "The token is not valid"
 UNVERIFIABLE = "Tokens can't be verified at the moment"
+RSA_BITS = 2048
+NO_KEY = f"A public key is in PEM, and an RSA key of at least {RSA_BITS} bits or one on the curve P-256"
 
 
 class Keys(Protocol):
@@ -61,17 +65,24 @@ class PublicKey:
     algorithms: tuple[str, ...]
 
     def __init__(self, pem: str) -> None:
-        key = load_pem_public_key(pem.encode())
-        if isinstance(key, RSAPublicKey):
+        key = _loaded(pem)
+        if isinstance(key, RSAPublicKey) and key.key_size >= RSA_BITS:
             self._key = jwt.PyJWK(RSAAlgorithm.to_jwk(key, as_dict=True), algorithm="RS256")
         elif isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
             self._key = jwt.PyJWK(ECAlgorithm.to_jwk(key, as_dict=True), algorithm="ES256")
         else:
-            raise ValueError("A public key is an RSA key or one on the curve P-256")
+            raise ValueError(NO_KEY)
         self.algorithms = (self._key.algorithm_name,)
 
     async def key(self, token: str) -> jwt.PyJWK:
         return self._key
+
+
+def _loaded(pem: str) -> PublicKeyTypes:
+    try:
+        return load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(NO_KEY) from error
 
 
 class KeySet:

@@ -4,7 +4,8 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -138,6 +139,16 @@ async def _translated() -> AsyncIterator[None]:
         raise DatabaseUnavailable(str(error.orig)) from error
     except PoolTimeoutError as error:
         raise DatabaseUnavailable("no connection was free in time") from error
+
+
+def check_file(file: Path) -> None:
+    """Makes it if it is absent. Raises sqlite3.Error unless it is a database that can be written.
+
+    Not by an engine: the thread of a connection that can't be opened may outlive the loop, and tell of that.
+    """
+    with closing(sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
 
 
 def _existing(url: URL) -> URL:

@@ -201,6 +201,23 @@ def test_other_curves_are_refused() -> None:
         PublicKey(pem(ec.generate_private_key(ec.SECP384R1())))
 
 
+def unknown_curve() -> str:
+    """The key's own curve, P-256, by the identifier of another: prime239v1."""
+    der = EC_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    named, other = (bytes.fromhex(f"2a8648ce3d0301{number}") for number in ("07", "04"))
+    return (
+        f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der.replace(named, other)).decode()}\n-----END PUBLIC KEY-----"
+    )
+
+
+@pytest.mark.parametrize(
+    "given", ["", "nonsense", pem(EC_KEY)[:-40], pem(rsa.generate_private_key(65537, 1024)), unknown_curve()]
+)
+def test_what_is_no_public_key_is_told_in_one_sentence(given: str) -> None:
+    with pytest.raises(ValueError, match="A public key is in PEM, and an RSA key of at least 2048 bits or one on"):
+        PublicKey(given)
+
+
 def test_only_a_shared_secret_issues() -> None:
     with pytest.raises(TypeError):
         Tokens(PublicKey(pem(RSA_KEY))).issue(CUSTOMER, "alice", [], 60)
