@@ -269,7 +269,8 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
 
 def _at_home(settings: Settings) -> list[Middleware]:
     """A demo gives its token to any page of its own origin: no other name may be made to lead here (DNS rebinding)."""
-    return [Middleware(TrustedHostMiddleware, allowed_hosts=HOME)] if settings.is_loopback else []
+    names = [*HOME, settings.host, f"[{settings.host}]"]
+    return [Middleware(TrustedHostMiddleware, allowed_hosts=names)] if settings.is_loopback else []
 
 
 def _transport(settings: Settings) -> TransportLimits:

@@ -14,8 +14,8 @@ from app.settings import Settings
 from tests.builders import CUSTOMER
 
 
-async def ask(server_name: str, is_demo: bool, folder: Path) -> int:
-    settings = Settings(database_url=f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}")
+async def ask(server_name: str, is_demo: bool, folder: Path, host: str = "127.0.0.1") -> int:
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}", host=host)
     server = build_server(settings, is_demo)
     transport = httpx.ASGITransport(app=server.app)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://{server_name}") as client:
@@ -27,6 +27,13 @@ async def ask(server_name: str, is_demo: bool, folder: Path) -> int:
 )
 async def test_a_demo_answers_to_its_own_names_alone(name: str, status: int, tmp_path: Path) -> None:
     assert await ask(name, True, tmp_path) == status
+
+
+@pytest.mark.parametrize(
+    ("host", "name"), [("127.0.0.5", "127.0.0.5:8000"), ("0:0:0:0:0:0:0:1", "[0:0:0:0:0:0:0:1]:8000")]
+)
+async def test_a_demo_answers_to_the_address_that_it_is_bound_to(host: str, name: str, tmp_path: Path) -> None:
+    assert await ask(name, True, tmp_path, host) == 200
 
 
 async def test_a_server_behind_a_proxy_answers_to_any_name(tmp_path: Path) -> None:
