@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 MOST_CHARACTERS = 8_192
 INVALID = "The token is not valid"
 UNVERIFIABLE = "Tokens can't be verified at the moment"
+SUBJECT_CHARACTERS = 255
 RSA_BITS = 2048
 NO_KEY = f"A public key is in PEM, and an RSA key of at least {RSA_BITS} bits or one on the curve P-256"
 
@@ -157,7 +158,7 @@ class Tokens:
         """Raises Unauthenticated, or Unavailable when the keys can't be had."""
         try:
             viewer = self._verified(token, await self._keys.key(token))
-        except (jwt.PyJWTError, ValueError, OverflowError, OSError) as error:
+        except (jwt.PyJWTError, TypeError, ValueError, OverflowError, OSError) as error:
             raise Unauthenticated(INVALID) from error
         if viewer.expires_at <= self._clock():
             raise Unauthenticated("The token has expired")
@@ -190,7 +191,7 @@ class Tokens:
         )
         return Viewer(
             customer_id=_customer_id(claims),
-            subject=claims["sub"],
+            subject=_subject(claims),
             permissions=_permissions(claims),
             expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
         )
@@ -210,6 +211,15 @@ def _customer_id(claims: dict[str, Any]) -> str:
     if not isinstance(claims["customer_id"], str):
         raise jwt.InvalidTokenError("customer_id is a UUID")
     return str(uuid.UUID(claims["customer_id"]))
+
+
+def _subject(claims: dict[str, Any]) -> str:
+    """It is recorded with every event that he causes, and a lone surrogate can't be."""
+    subject = str(claims["sub"])
+    subject.encode()
+    if len(subject) > SUBJECT_CHARACTERS:
+        raise Unauthenticated(f"The sub of the token has more than {SUBJECT_CHARACTERS} characters")
+    return subject
 
 
 def _permissions(claims: dict[str, Any]) -> frozenset[Permission]:

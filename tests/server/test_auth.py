@@ -109,8 +109,13 @@ def without(*names: str) -> dict[str, Any]:
         CLAIMS | {"exp": "soon"},
         CLAIMS | {"exp": float("inf")},
         CLAIMS | {"exp": 10**30},
+        CLAIMS | {"exp": []},
+        CLAIMS | {"exp": {}},
+        CLAIMS | {"exp": [int(time.time()) + 600]},
+        CLAIMS | {"nbf": [0]},
         CLAIMS | {"nbf": int(time.time()) + 3600},
         CLAIMS | {"sub": 5},
+        CLAIMS | {"sub": "\ud800"},
         CLAIMS | {"customer_id": "acme"},
         CLAIMS | {"customer_id": 5},
         CLAIMS | {"permissions": "CALLS_READ"},
@@ -127,6 +132,12 @@ async def test_claims_must_make_sense(claims: dict[str, Any]) -> None:
 async def test_nonsense_is_refused(token: str) -> None:
     with pytest.raises(Unauthenticated):
         await shared().viewer(token)
+
+
+async def test_a_subject_has_room_for_255_characters() -> None:
+    assert (await shared().viewer(signed(CLAIMS | {"sub": "é" * 255}))).subject == "é" * 255
+    with pytest.raises(Unauthenticated, match="The sub of the token has more than 255 characters"):
+        await shared().viewer(signed(CLAIMS | {"sub": "é" * 256}))
 
 
 def encoded(octets: bytes) -> str:
