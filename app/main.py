@@ -288,7 +288,8 @@ def _transport(settings: Settings) -> TransportLimits:
 def _trusted(settings: Settings, schema: Schema, limits: Limits) -> TrustedDocuments:
     if settings.documents is None:
         return NOTHING_TRUSTED
-    return TrustedDocuments.load(settings.documents, schema._schema, limits, strict=settings.documents_only)
+    folder, strict = settings.documents, settings.documents_only
+    return TrustedDocuments.load(folder, schema._schema, limits, schema.rules, strict=strict)
 
 
 def _context_maker(services: Services) -> Callable[[Viewer, str], Context]:

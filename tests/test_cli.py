@@ -132,6 +132,13 @@ def test_a_trusted_document_that_the_schema_does_not_know(tmp_path: Path) -> Non
     assert "old.graphql can't be run: Cannot query field 'gone'" in told
 
 
+def test_a_trusted_document_that_asks_for_what_is_hidden(tmp_path: Path) -> None:
+    (tmp_path / "types.graphql").write_text("{ __schema { queryType { name } } }")
+    code, told = said("serve", documents=str(tmp_path), introspection="false")
+    assert code == 2
+    assert "types.graphql can't be run: GraphQL introspection has been disabled" in told
+
+
 def test_a_port_in_use() -> None:
     with listen(port=0) as taken:
         port = taken.getsockname()[1]

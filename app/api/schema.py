@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import strawberry
-from graphql import GraphQLError
+from graphql import ASTValidationRule, GraphQLError, specified_rules
+from graphql.validation import NoSchemaIntrospectionCustomRule
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -27,6 +28,12 @@ class Mutation(SimulationMutations, TransferMutations):
 
 
 class Schema(strawberry.Schema):
+    @property
+    def rules(self) -> tuple[type[ASTValidationRule], ...]:
+        """What documents are held against. Strawberry asks its extensions for theirs only when it runs one."""
+        hidden = (NoSchemaIntrospectionCustomRule,) if DisableIntrospection in self.extensions else ()
+        return (*specified_rules, *hidden)
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """The transport logs: a fault with its trace, a client's mistake by its code alone."""
         if (

@@ -5,12 +5,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from graphql import GraphQLError, GraphQLSchema, parse, validate
+from graphql import ASTValidationRule, GraphQLError, GraphQLSchema, parse, specified_rules
+from strawberry.schema.schema import validate_document
 
 from app.api.cost import operations
 from app.api.guard import check_document
 from app.api.limits import Limits
 from app.api.plans import parse_within
+
+Rules = tuple[type[ASTValidationRule], ...]
 
 
 def document_hash(text: str) -> str:
@@ -18,26 +21,39 @@ def document_hash(text: str) -> str:
 
 
 class TrustedDocuments:
-    """Documents by the SHA-256 of their text. If strict, no others run."""
+    """Documents by the SHA-256 of their text, as it stands in the file and without what editors add. If strict, no
+    others run.
+    """
 
     def __init__(self, texts: Iterable[str] = (), *, strict: bool = False) -> None:
         self._strict = strict
         self._texts: dict[str, str] = {}
         for text in texts:
-            # Editors end a file with a new line, clients send none: both hashes name the document.
-            for spelling in (text, text.strip()):
-                self._texts[document_hash(spelling)] = text
+            # Editors end a file with a new line, clients send none: all these hashes name the document.
+            for spelling in (text, _plain(text), _plain(text).strip()):
+                self._texts[document_hash(spelling)] = _plain(text)
 
     @classmethod
-    def load(cls, folder: Path, schema: GraphQLSchema, limits: Limits, *, strict: bool = False) -> Self:
-        """The *.graphql files of a folder and those below.
+    def load(
+        cls,
+        folder: Path,
+        schema: GraphQLSchema,
+        limits: Limits,
+        rules: Rules = tuple(specified_rules),
+        *,
+        strict: bool = False,
+    ) -> Self:
+        """The *.graphql files of a folder and those below. `rules` are what the schema holds documents against.
 
-        Raises ValueError where there are none, and for a file that this schema would not run.
+        Raises ValueError where there are none, and for a file that can't be read, or that this schema would not run.
         """
-        paths = sorted(folder.rglob("*.graphql"))
-        if not paths:
+        try:
+            texts = {path: path.read_bytes() for path in sorted(folder.rglob("*.graphql")) if path.is_file()}
+        except OSError as error:
+            raise ValueError(f"The documents can't be read: {error}") from error
+        if not texts:
             raise ValueError(f"{folder} is no folder with *.graphql files")
-        return cls([_read(path, schema, limits) for path in paths], strict=strict)
+        return cls([_checked(path, octets, schema, limits, rules) for path, octets in texts.items()], strict=strict)
 
     @property
     def names(self) -> set[str]:
@@ -49,7 +65,7 @@ class TrustedDocuments:
         """What to run; a hash that comes with its query is not looked up. Raises GraphQLError when nothing may."""
         if query is None:
             return self._known(hash_ or "")
-        if self._strict and document_hash(query.strip()) not in self._texts:
+        if self._strict and document_hash(_plain(query).strip()) not in self._texts:
             raise _refusal("DOCUMENT_NOT_TRUSTED", "Only documents that this server knows may run, and this is none")
         return query
 
@@ -62,12 +78,17 @@ class TrustedDocuments:
         return text
 
 
-def _read(path: Path, schema: GraphQLSchema, limits: Limits) -> str:
+def _plain(text: str) -> str:
+    """Without a byte order mark, and with its lines ended in one way: to GraphQL it is the same."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _checked(path: Path, octets: bytes, schema: GraphQLSchema, limits: Limits, rules: Rules) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        document = parse_within(text, limits)
+        text = octets.decode()
+        document = parse_within(_plain(text), limits)
         check_document(schema, document, limits)
-        for error in validate(schema, document):
+        for error in validate_document(schema, document, rules):
             raise error
     except (UnicodeDecodeError, GraphQLError) as error:
         raise ValueError(f"{path} can't be run: {getattr(error, 'message', error)}") from error

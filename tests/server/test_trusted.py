@@ -1,6 +1,8 @@
 """Trusted documents are asked for by their hash; in the strict mode nothing else runs."""
 
+import os
 from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,34 @@ class TestStore:
         (tmp_path / "broken.graphql").write_bytes(content)
         with pytest.raises(ValueError, match=r"broken\.graphql"):
             TrustedDocuments.load(tmp_path, SCHEMA, Limits(max_aliases=1))
+
+    @pytest.mark.parametrize(
+        "written", [b"query Hello {\r\n  hello\r\n}\r\n", b"\xef\xbb\xbfquery Hello {\n  hello\n}\n"]
+    )
+    def test_knows_a_file_by_its_octets_and_by_its_plain_text(self, tmp_path: Path, written: bytes) -> None:
+        plain = "query Hello {\n  hello\n}\n"
+        (tmp_path / "hello.graphql").write_bytes(written)
+        documents = TrustedDocuments.load(tmp_path, SCHEMA, Limits(), strict=True)
+        for octets in (written, plain.encode(), plain.strip().encode()):
+            assert documents.text(None, sha256(octets).hexdigest()) == plain
+        assert documents.text(written.decode(), None) == written.decode()
+
+    def test_reads_files_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "hello.graphql").write_text(HELLO)
+        (tmp_path / "folder.graphql").mkdir()
+        (tmp_path / ".#hello.graphql").symlink_to("somebody@somewhere.1234")
+        (tmp_path / "loop.graphql").symlink_to("loop.graphql")
+        os.mkfifo(tmp_path / "pipe.graphql")
+        assert TrustedDocuments.load(tmp_path, SCHEMA, Limits()).text(None, document_hash(HELLO)) == HELLO
+
+    def test_names_a_file_that_can_not_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def forbidden(path: Path) -> bytes:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        (tmp_path / "hello.graphql").write_text(HELLO)
+        monkeypatch.setattr(Path, "read_bytes", forbidden)
+        with pytest.raises(ValueError, match=r"Permission denied: '.*hello\.graphql'"):
+            TrustedDocuments.load(tmp_path, SCHEMA, Limits())
 
     @pytest.mark.parametrize("name", ["", "nowhere"])
     def test_names_a_folder_without_documents(self, tmp_path: Path, name: str) -> None:
