@@ -69,9 +69,11 @@ class Settings(BaseSettings):
         description="The shared secret of HS256 tokens, 32 bytes or more; when absent one is made and kept beside the "
         "database, and only a loopback address may be bound",
     )
-    auth_public_key: Word | None = Field(default=None, description="A PEM public key: RS256 and ES256 tokens")
+    auth_public_key: Word | None = Field(
+        default=None, description="A PEM public key, in place of a secret: RS256 and ES256 tokens"
+    )
     auth_jwks_url: WebAddress | None = Field(
-        default=None, description="Where the public keys of RS256/ES256 tokens are"
+        default=None, description="Where the public keys of RS256/ES256 tokens are, in place of one"
     )
     auth_issuer: Word | None = Field(default=None, description="The `iss` that a token must have")
     auth_audience: Word | None = Field(default=None, description="The `aud` that a token must have")
