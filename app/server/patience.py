@@ -3,20 +3,24 @@
 A transport whose buffer is full waits for the peer, and whoever sends waits with it: closing it politely waits too.
 So a timer aborts it. It stops when the peer has read enough for the buffer to take more.
 
-Before the head of a request has come nobody has signed in, and uvicorn waits for ever for as much as there may be.
+Before the head of a request has come nobody has signed in, and uvicorn waits for ever for as much as there may be. So
+it does for the rest of a request that has had its answer, and for trailers.
 """
 
 import asyncio
+from contextlib import ExitStack
 
 import orjson
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn._types import ASGISendEvent
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.server.limits import TransportLimits
+from app.server.places import Crowded, Places, line_of
 
 
 def _refusal(status: str, code: str, message: str) -> bytes:
@@ -26,6 +30,7 @@ def _refusal(status: str, code: str, message: str) -> bytes:
 
 
 TOO_LARGE = _refusal("431 Request Header Fields Too Large", "HEADERS_TOO_LARGE", "The head of the request is too large")
+CROWDED = _refusal("429 Too Many Requests", "TOO_MANY_CONNECTIONS", "Too many connections")
 NO_UPGRADE = _refusal("400 Bad Request", "BAD_REQUEST", "A request with a body can't ask for an Upgrade")
 
 
@@ -45,6 +50,9 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=2,
         )
         self.limits = limits
+        self.lines = Places(limits.sockets_per_address)
+        # The application is not asked; it is typed in uvicorn's own words, which Starlette's do not match.
+        self.proxies = ProxyHeadersMiddleware(app, self.forwarded_allow_ips).trusted_hosts  # type: ignore[arg-type]
 
 
 class Patient(asyncio.Protocol):
@@ -53,9 +61,13 @@ class Patient(asyncio.Protocol):
     _timer: asyncio.TimerHandle | None = None
 
     @property
-    def _limits(self) -> TransportLimits:
+    def _own(self) -> Config:
         assert isinstance(self.config, Config)
-        return self.config.limits
+        return self.config
+
+    @property
+    def _limits(self) -> TransportLimits:
+        return self._own.limits
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -76,22 +88,28 @@ class Patient(asyncio.Protocol):
 
 class PatientHTTP(Patient, HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
-    """Runs while a head is awaited."""
-    _head_bytes = 0
+    """Runs while a head is awaited, or the rest of a request that has had its answer."""
+    _idle_bytes = 0
+    """Received since the application was last given something: a head, or a piece of a body."""
+    _refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        self._place = ExitStack()
         if len(self.connections) > self._limits.connections:
             self.transport.abort()
+        self._take_place()
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        if self._head_bytes > self._limits.head_bytes:
-            return  # refused; to close at once would take the answer away from a peer that is still talking
-        awaited = self._head_timer
+        if self._refused:
+            return  # to close at once would take the answer away from a peer that is still talking
+        self._idle_bytes += len(data)
         super().data_received(data)
-        if awaited and awaited is self._head_timer:
-            self._count(len(data))
+        if self._idle_bytes > self._limits.head_bytes:
+            self._refuse()
+        if self._is_answered() and self.transport.get_protocol() is self:
+            self._await_head()  # uvicorn has given up its own timer
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -99,16 +117,23 @@ class PatientHTTP(Patient, HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self._idle_bytes = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._idle_bytes = 0
+        super().on_body(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._place.close()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        if self.cycle and not self.cycle.response_complete:  # it would answer before the request that came first
+        if self.cycle and not self._is_answered():  # it would answer before the request that came first
             self.transport.close()
         else:
+            self._place.close()  # a WebSocket takes one of its own
             super().handle_websocket_upgrade()
 
     def _should_upgrade(self) -> bool:
@@ -124,9 +149,19 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     def _has_body(self) -> bool:
         return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
 
+    def _take_place(self) -> None:
+        """The connections of a proxy that we believe are many clients'."""
+        if self.client and self.client[0] in self._own.proxies:
+            return
+        try:
+            self._place.enter_context(self._own.lines.one(line_of(self.client)))
+        except Crowded:
+            self._refused = True
+            self.transport.write(CROWDED)
+            self.transport.close()
+
     def _await_head(self) -> None:
         if self._head_timer is None:
-            self._head_bytes = 0
             loop = asyncio.get_running_loop()
             self._head_timer = loop.call_later(self._limits.head_timeout, self.transport.abort)
 
@@ -135,9 +170,14 @@ class PatientHTTP(Patient, HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _count(self, received: int) -> None:
-        self._head_bytes += received
-        if self._head_bytes > self._limits.head_bytes:
+    def _is_answered(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete
+
+    def _refuse(self) -> None:
+        self._refused = True
+        if self.cycle and not self._is_answered():  # a peer that waits for an answer would take this for it
+            self.transport.abort()
+        else:
             self.transport.write(TOO_LARGE)
 
 

@@ -62,7 +62,10 @@ def test_the_limits_are_those_in_force() -> None:
         ("Huge bodies and frames", transport.body_bytes),
         ("Flood of subscriptions", transport.operations_per_socket),
         ("Flood of sockets and event streams", transport.sockets_per_customer, transport.sockets_per_address),
+        ("Flood of connections", transport.sockets_per_address, transport.connections),
         ("Sockets that say nothing", transport.init_timeout),
+        ("Heads and trailers that never end", transport.head_bytes / 1024, transport.head_timeout),
+        ("Requests that go on after their answer", transport.head_timeout),
         ("Slow readers", transport.send_timeout),
         ("Slow senders, slow operations", transport.execution_timeout),
     ):

@@ -12,6 +12,7 @@ import pytest
 
 from app.server.limits import TransportLimits
 from app.server.listener import listen
+from tests.server.talk import talk
 from tests.server.toy import Site, codes, site, token
 
 SIZE = 50_000
@@ -147,6 +148,67 @@ async def test_a_head_without_end_is_refused() -> None:
         heard = await said(running, b"GET /graphql HTTP/1.1\r\n" + b"X-Header: value\r\n" * 10_000)
         assert heard.startswith(b"HTTP/1.1 431")
         assert codes(json.loads(heard.partition(b"\r\n\r\n")[2])) == ["HEADERS_TOO_LARGE"]
+
+
+POST = b"POST /nowhere HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "more"),
+    [
+        (POST + b"Content-Length: 9\r\n\r\n", b"x"),
+        (POST + b"Content-Length: 1\r\n\r\n", b"x"),
+        (CHUNKED, b"0\r\nX-Trailer: x\r\n"),
+        (WHOLE, b"\r\n"),
+    ],
+)
+async def test_who_goes_on_after_the_answer_is_cut(asked: bytes, more: bytes) -> None:
+    async with site(TransportLimits(head_timeout=0.2)) as running:
+        heard = await said(running, asked, more)
+        assert (heard[:12], heard.count(b"HTTP/1.1")) == (b"HTTP/1.1 404", 1)
+
+
+@pytest.mark.parametrize("rest", [b"0\r\n" + b"X-Trailer: value\r\n" * 5_000, b"1;" + b"x" * 90_000])
+async def test_a_body_does_not_hide_trailers_without_end(rest: bytes) -> None:
+    async with site() as running:
+        head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+        head += f"Authorization: Bearer {token()}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        heard = await said(running, head, rest)
+        assert heard == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def test_a_websocket_on_a_connection_that_was_used_before_stays() -> None:
+    async with site(TransportLimits(head_timeout=0.1, init_timeout=0.5)) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(WHOLE)
+        await reader.readuntil(b"Not Found\r\n")
+        writer.write(b"GET /graphql HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n" + UPGRADE)
+        await reader.readuntil(b"Connection initialisation timeout")
+        writer.close()
+
+
+async def test_an_address_has_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
+    async with site(TransportLimits(sockets_per_address=1, head_timeout=0.2)) as running:
+        async with stalled(running):
+            heard = await said(running, b"", WHOLE)
+            assert heard.startswith(b"HTTP/1.1 429")
+            assert codes(json.loads(heard.partition(b"\r\n\r\n")[2])) == ["TOO_MANY_CONNECTIONS"]
+        async with asyncio.timeout(5):
+            while not (await said(running, WHOLE, b"GET")).startswith(b"HTTP/1.1 404"):
+                pass
+
+
+async def test_those_that_are_websockets_are_counted_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
+    async with site(TransportLimits(sockets_per_address=1)) as running, talk(running), running.client() as client:
+        assert (await client.get("/nowhere")).status_code == 404
+
+
+async def test_a_proxy_that_we_believe_has_as_many_as_it_likes() -> None:
+    async with site(TransportLimits(sockets_per_address=1)) as running, stalled(running), running.client() as client:
+        assert (await client.get("/nowhere")).status_code == 404
 
 
 async def test_more_connections_than_there_may_be_are_closed() -> None:
