@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.domain.viewer import Permission, Viewer
@@ -242,12 +242,15 @@ class Publisher:
         self.asked = 0
         self.status = 200
         self.body: str | None = None
+        self.elsewhere = ""
 
     def publish(self, **keys: PrivateKey) -> None:
         self.keys = [_jwk(key) | {"kid": kid, "use": "sig"} for kid, key in keys.items()]
 
     async def answer(self, request: Request) -> Response:
         self.asked += 1
+        if self.elsewhere:
+            return RedirectResponse(self.elsewhere)
         if self.body is not None:
             return Response(self.body)
         return JSONResponse({"keys": self.keys}, self.status)
@@ -347,12 +350,23 @@ async def test_a_key_set_that_cant_be_had_is_not_the_clients_fault() -> None:
 
 
 @pytest.mark.parametrize("body", ["<html>", "", "[" * 100_000, "[]", '{"keys": []}', '{"keys": 1}', "\xff\xfe"])
-async def test_nor_is_something_else_in_its_place(body: str) -> None:
+async def test_nor_is_something_else_in_its_place(body: str, caplog: pytest.LogCaptureFixture) -> None:
     publisher = Publisher()
     publisher.body = body
     async with published(publisher) as url:
         with pytest.raises(Unavailable):
             await Tokens(KeySet(url)).viewer(signed(CLAIMS, RSA_KEY, "RS256", "first"))
+    assert [line.levelname for line in caplog.records if "key set" in line.message] == ["WARNING"]
+
+
+async def test_a_key_set_is_not_looked_for_at_another_address() -> None:
+    """An operator names it; whoever answers there can't send us on to one without TLS, say."""
+    other, publisher = Publisher(), Publisher()
+    other.publish(first=RSA_KEY)
+    async with published(other) as publisher.elsewhere, published(publisher) as url:
+        with pytest.raises(Unavailable):
+            await Tokens(KeySet(url)).viewer(signed(CLAIMS, RSA_KEY, "RS256", "first"))
+    assert (publisher.asked, other.asked) == (1, 0)
 
 
 async def test_keys_that_are_known_are_good_for_as_long_as_newer_ones_cant_be_had() -> None:
