@@ -93,11 +93,15 @@ class Settings(BaseSettings):
     )
     max_cost: Points = Field(default=100_000, ge=1, description="Points that one operation may cost")
     body_bytes: Count = Field(default=100_000, description="Of an HTTP body, and of a WebSocket message")
-    operation_seconds: Seconds = Field(default=30, description="How long a query or a mutation may take")
+    operation_seconds: Seconds = Field(
+        default=30, description="How long a query or a mutation may take, and before it the arrival of its body"
+    )
     customer_connections: Count = Field(
         default=2_000, description="WebSockets and event streams that one customer may have open"
     )
-    address_connections: Count = Field(default=2_000, description="The same, of one client address")
+    address_connections: Count = Field(
+        default=2_000, description="The same, of one client address; and connections besides WebSockets, as many again"
+    )
     customer_subscriptions: Count = Field(
         default=10_000, description="Subscriptions that one customer may have open, on all its connections"
     )
