@@ -45,6 +45,8 @@ async def premises(folder: Path, is_demo: bool = False, **given: Any) -> AsyncIt
     server = Server(Config(built.app, built.limits), built.endpoint.drain, 5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
+        async with asyncio.timeout(20):  # two that migrate in one process at once would take each other's connection
+            await built.house.recovery.caught_up.wait()
         yield Premises(f"http://127.0.0.1:{listener.getsockname()[1]}", settings)
     finally:
         server.should_exit = True
