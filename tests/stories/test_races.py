@@ -10,7 +10,7 @@ import pytest
 from app.domain.refusals import Refusal, RefusalCode
 from app.domain.start import StartRequest
 from app.domain.transfer import Status, Transfer, Type
-from app.ports import Rejection
+from app.ports import NoSuchCall, NotNow, Rejection
 from app.storage.database import Database
 from app.transfers import Stale
 from tests.builders import CUSTOMER, tel, viewer
@@ -131,7 +131,7 @@ async def _race(house: Stepping, status: Status, first: Act, second: Act, backwa
 
 async def _try(act: Act, house: Stepping, t: Transfer) -> None:
     """What can't be done any more is refused, in the proper way."""
-    with suppress(LookupError, ValueError):
+    with suppress(NoSuchCall, NotNow):
         try:
             await act(house, t)
         except Refusal as refusal:

@@ -23,7 +23,7 @@ from app.domain.effects import Rules
 from app.domain.refusals import Refusal, RefusalCode
 from app.domain.start import StartRequest
 from app.domain.transfer import FailurePolicy, SpeakingTo, Type
-from app.ports import EngineUnavailable, Rejection, Report
+from app.ports import EngineUnavailable, NoSuchCall, NotNow, Rejection, Report
 from app.recovery import Recovery
 from app.storage import calls as stored_calls
 from app.storage import transfers as stored
@@ -38,8 +38,8 @@ DIGITS = ("0107", "0107", "0101", "0102", "0103", "0104", "0105", "0106")
 EXPECTED = {RefusalCode.ILLEGAL_TRANSITION, RefusalCode.NOT_FOUND, RefusalCode.ENGINE_UNAVAILABLE}
 
 
-class Killed(Exception):
-    """The process died here."""
+class Killed(BaseException):
+    """The process died here: no fault, from which work would go on."""
 
 
 class FragileDatabase(Database):
@@ -119,7 +119,7 @@ class Shaken(RuleBasedStateMachine):
     async def attempt(self, work: Callable[[], Awaitable[T]]) -> T | None:
         result = None
         try:
-            with suppress(LookupError, ValueError, EngineUnavailable, NotYet):
+            with suppress(NoSuchCall, NotNow, EngineUnavailable, NotYet):
                 result = await work()
         except Refusal as refusal:
             if refusal.code not in EXPECTED:
