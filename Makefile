@@ -4,7 +4,7 @@ PYTEST := $(BIN)/python -m pytest
 XDIST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev web run test test-fast soak bench check schema format lock clean
+.PHONY: help install dev web otel run test test-fast soak bench check schema format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +25,16 @@ help: ## list these targets
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-web.lock
 	@touch $@
 
+.venv/.otel: requirements-otel.lock .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-otel.lock
+	@touch $@
+
 dev: .venv/.dev ## what the tests and checks need
 web: .venv/.web ## build GraphiQL, if its sources have changed
 	@$(BIN)/python -m app.web.build
 
 install: .venv/.installed ## what `transfers serve` needs
+otel: .venv/.otel ## what traces need, besides
 
 run: install web ## build what is missing, start the demo, say what to open
 	@$(BIN)/transfers serve --demo
@@ -64,6 +69,7 @@ format: dev ## put the style right
 lock: dev ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group web -o requirements-web.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build --extra otel -o requirements-otel.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build --extra otel --group dev -o requirements-dev.lock
 
 clean: ## remove everything made here

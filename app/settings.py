@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     )
     otel_endpoint: WebAddress | None = Field(
         default=None,
-        description="Where traces go, by OTLP over HTTP, as `http://127.0.0.1:4318`; needs the extra `otel`",
+        description="Where traces go, by OTLP over HTTP, as `http://127.0.0.1:4318`; needs `make otel`",
     )
     otel_sampling: float = Field(
         default=1, ge=0, le=1, description="Share of traces that are sent; who calls with a trace of his own decides it"
