@@ -62,14 +62,14 @@ class Cursors:
 
     def decode(self, cursor: str) -> list[Any]:
         """Raises BadCursor."""
-        key: list[Any]
         try:
             version, mark, *key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        except (ValueError, TypeError) as error:
+            is_ours = (version, mark) == (VERSION, self.mark) and self.encode(*key) == cursor
+        except (ValueError, TypeError) as error:  # of the encoding, too: what is nested can be read and not be written
             raise BadCursor from error
-        if (version, mark) != (VERSION, self.mark) or self.encode(*key) != cursor:
+        if not is_ours:
             raise BadCursor
-        return key
+        return list(key)
 
     def of_member(self, member: Any) -> str:
         """For the lists that are ordered by the time of creation."""

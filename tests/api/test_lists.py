@@ -1,6 +1,7 @@
 """Lists: pages in both directions, filters, order, counts, cursors."""
 
 import asyncio
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.api.paging import BadCursor, Cursors
 from app.domain.calls import Call, CallDirection, CallStatus
 from app.domain.transfer import Reason, Status, Transfer, Type
 from app.storage import lists
@@ -109,6 +111,13 @@ async def test_a_cursor_is_of_one_list_in_one_order_of_one_customer(archive: Arc
 @pytest.mark.parametrize("cursor", ["!", "é", "bnVsbA", "W10", "WzFd", "WzEsIngiXQ", "W3RydWUsIngiLCJ5IiwieiJd", "e30"])
 async def test_no_cursor_of_ones_own_making_does_harm(archive: Archive, cursor: str) -> None:
     assert await archive.codes(PAGE, after=cursor) == ["BAD_USER_INPUT"]
+
+
+def test_nor_one_that_nests_without_end() -> None:
+    cursors = Cursors.of("list")
+    forged = f'[1, "{cursors.mark}", {"[" * 300}{"]" * 300}]'
+    with pytest.raises(BadCursor):
+        cursors.decode(urlsafe_b64encode(forged.encode()).decode())
 
 
 async def test_the_total_is_counted_only_when_asked_for(archive: Archive) -> None:
