@@ -6,9 +6,13 @@ from dataclasses import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Call, CallHangupBy, CallHangupReason, CallStatus, Conference, ConferenceStatus
+from app.domain.pieces import pieces
 from app.ports import Broker, Clock
 from app.storage import calls, conferences, groupcalls
 from app.storage.database import Database
+
+AT_ONCE = 200
+"""What is recorded in one transaction: more than comes together in ordinary times."""
 
 
 class Calls:
@@ -18,10 +22,11 @@ class Calls:
         self._clock = clock
 
     async def hear(self, *told: Call | Conference) -> None:
-        """Record what is news, and wake those who watch calls."""
-        async with self._database.writing() as connection:
-            news = await self.record(connection, told)
-        await self.tell(news)
+        """Record what is news, and wake those who watch calls: some at a time, or nobody else could write meanwhile."""
+        for some in pieces(told, AT_ONCE):
+            async with self._database.writing() as connection:
+                news = await self.record(connection, some)
+            await self.tell(news)
 
     async def record(self, connection: AsyncConnection, told: Sequence[Call | Conference]) -> list[Call]:
         news = []

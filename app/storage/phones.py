@@ -4,17 +4,20 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, Table, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Table, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Call, CallStatus, Conference, ConferenceStatus
 from app.domain.orders import OrderKind
+from app.domain.pieces import pieces
 from app.storage.rows import Json, call_from, call_row, conference_from, conference_row
 from app.storage.tables import SimulatedBridgeRow, SimulatedPhoneRow, table
 
 PHONES = table(SimulatedPhoneRow)
 BRIDGES = table(SimulatedBridgeRow)
 UP = tuple(status.value for status in CallStatus if status is not CallStatus.HANGUP)
+MOST_IDS = 500
+"""In one statement: a database takes only so many values."""
 STANDING = tuple(status.value for status in ConferenceStatus if status is not ConferenceStatus.TERMINATED)
 
 
@@ -56,17 +59,24 @@ async def all_parties(connection: AsyncConnection, conference_id: str) -> list[P
 
 async def phones_up(connection: AsyncConnection, or_of: Collection[str]) -> list[Phone]:
     """Every telephone on a call, and those of these ids."""
-    return await _phones(connection, or_(PHONES.c.status.in_(UP), PHONES.c.id.in_(or_of)))
+    found = await _phones(connection, PHONES.c.status.in_(UP))
+    for ids in pieces(set(or_of).difference(phone.call.id for phone in found), MOST_IDS):
+        found += await _phones(connection, PHONES.c.id.in_(ids))
+    return found
 
 
 async def bridges_up(connection: AsyncConnection, or_of: Collection[str]) -> list[Bridge]:
     """Every bridge that stands, and those of these ids."""
-    return await _bridges(connection, or_(BRIDGES.c.status.in_(STANDING), BRIDGES.c.id.in_(or_of)))
+    found = await _bridges(connection, BRIDGES.c.status.in_(STANDING))
+    for ids in pieces(set(or_of).difference(bridge.conference.id for bridge in found), MOST_IDS):
+        found += await _bridges(connection, BRIDGES.c.id.in_(ids))
+    return found
 
 
 async def next_plan(connection: AsyncConnection) -> datetime | None:
     """When the next telephone is due to do something by itself."""
-    due: datetime | None = await connection.scalar(select(func.min(PHONES.c.tm_plan)))
+    planned = select(func.min(PHONES.c.tm_plan)).where(PHONES.c.tm_plan.is_not(None))  # or its index is of no use
+    due: datetime | None = await connection.scalar(planned)
     return due
 
 
