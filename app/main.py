@@ -134,7 +134,7 @@ class House:
         try:
             async with self.database.reading() as connection:
                 live, waiting = await live_by_status(connection), await count_waiting(connection)
-            self.metrics.take(live, waiting)
+            self.metrics.take(live if self.database.is_sound() else None, waiting)
         except DatabaseUnavailable:
             self.metrics.take(None, math.nan)
 

@@ -111,7 +111,7 @@ class Transfers:
         self, viewer: Viewer, transfer_id: str, trigger: Trigger, edits: Mapping[str, object]
     ) -> Transfer:
         asked = perf_counter()
-        async with self._database.writing() as connection:
+        async with self._database.writing(viewer.customer_id) as connection:
             t = await self._of_customer(connection, viewer, transfer_id)
             if edits and all(getattr(t, name) == value for name, value in edits.items()) and knows(t, trigger):
                 return t
@@ -133,7 +133,7 @@ class Transfers:
     async def _start(self, viewer: Viewer, request: StartRequest) -> Transfer:
         asked = perf_counter()
         try:
-            async with self._database.writing() as connection:
+            async with self._database.writing(viewer.customer_id) as connection:
                 repeated = await self._repeated(connection, viewer, request)
                 if repeated:
                     return repeated
@@ -297,12 +297,12 @@ class Transfers:
                 transfer_id=t.id,
                 retryable=True,
             )
-        async with self._database.reading() as connection:
+        async with self._database.reading(viewer.customer_id) as connection:
             return await self._of_customer(connection, viewer, t.id)
 
     async def _settled_states(self, t: Transfer, wake_up: Callable[[], Awaitable[None]]) -> set[str]:
         while True:
-            async with self._database.reading() as connection:
+            async with self._database.reading(t.customer_id) as connection:
                 states = await orders.states_of_version(connection, t.id, t.spoken_version)
             if orders.WAITING not in states:
                 return states

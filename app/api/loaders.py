@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -106,23 +107,26 @@ class Loaders:
         return found
 
     async def page(self, listing: Listing[V], window: Window) -> Page[V]:
-        async with self._database.reading() as connection:
+        async with self._reading() as connection:
             return await listing.page(connection, window)
 
     async def page_and_seq(self, listing: Listing[V], window: Window) -> tuple[Page[V], int]:
         """The page, and the end of the event log before it."""
-        async with self._database.reading() as connection:
+        async with self._reading() as connection:
             seq = await last_seq(connection, self._viewer.customer_id)
             return await listing.page(connection, window), seq
 
     async def count(self, listing: Listing[V]) -> int:
-        async with self._database.reading() as connection:
+        async with self._reading() as connection:
             return await listing.count(connection)
 
     async def transfer_counts(self, wanted: TransferFilter) -> list[tuple[Status, Reason | None, int]]:
         require(self._viewer, Permission.TRANSFERS_READ)
-        async with self._database.reading() as connection:
+        async with self._reading() as connection:
             return await lists.transfer_counts(connection, self._viewer.customer_id, wanted)
+
+    def _reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._database.reading(self._viewer.customer_id)
 
     async def _one(self, loader: DataLoader[str, V | None], id_: str | None) -> V | None:
         """Ids are UUIDs; anything else finds nothing, and is not looked for."""
@@ -130,7 +134,7 @@ class Loaders:
 
     def _loader(self, question: Question[V]) -> DataLoader[str, V | None]:
         async def load(ids: list[str]) -> list[V | None]:
-            async with self._database.reading() as connection:
+            async with self._reading() as connection:
                 found = await question(connection, self._viewer.customer_id, ids)
             return [found.get(id_) for id_ in ids]
 
@@ -138,7 +142,7 @@ class Loaders:
 
     async def _load_transfer_pages(self, keys: list[tuple[str, Window]]) -> list[tuple[Page[Transfer], int]]:
         found: dict[tuple[str, Window], Page[Transfer]] = {}
-        async with self._database.reading() as connection:
+        async with self._reading() as connection:
             seq = await last_seq(connection, self._viewer.customer_id)
             for window, call_ids in _by_argument(keys).items():
                 pages = await lists.transfers_of_calls(connection, self._viewer.customer_id, call_ids, window)
@@ -147,7 +151,7 @@ class Loaders:
 
     async def _load_event_pages(self, keys: list[tuple[str, Window]]) -> list[tuple[Page[Event], int]]:
         found: dict[tuple[str, Window], tuple[Page[Event], int]] = {}
-        async with self._database.reading() as connection:
+        async with self._reading() as connection:
             for window, ids in _by_argument(keys).items():
                 pages = await lists.events_of_transfers(connection, self._viewer.customer_id, ids, window)
                 found |= {(transfer_id, window): page for transfer_id, page in pages.items()}

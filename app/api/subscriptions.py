@@ -27,7 +27,7 @@ from app.storage.lists import CallFilter as WantedCalls
 
 
 async def _latest(context: Context, transfer_id: str) -> Event:
-    async with context.services.database.reading() as connection:
+    async with context.services.database.reading(context.viewer.customer_id) as connection:
         found = await latest(connection, context.viewer.customer_id, transfer_id)
     if found is None:
         raise refused("NOT_FOUND", "No such transfer.")
@@ -37,7 +37,7 @@ async def _latest(context: Context, transfer_id: str) -> Event:
 async def _place(context: Context, after: str | None) -> int:
     """Where in the log to begin: behind this cursor, or at the end. Raises CURSOR_INVALID or CURSOR_EXPIRED."""
     customer_id = context.viewer.customer_id
-    async with context.services.database.reading() as connection:
+    async with context.services.database.reading(customer_id) as connection:
         last = await last_seq(connection, customer_id)
         if after is None:
             return last
@@ -64,7 +64,7 @@ async def _transfer(context: Context, event: Event) -> AsyncGenerator[TransferEv
                 yield TransferEvent.of(event)
                 if event.is_last:
                     return
-            async with services.database.reading() as connection:
+            async with services.database.reading(customer_id) as connection:
                 batch = await feeds.transfer_events_after(connection, customer_id, event.transfer_id, event.version)
             if not batch:
                 await wake_up_within(next_wake_up, services.sweep_seconds)
@@ -74,7 +74,7 @@ async def _log(context: Context, seq: int, wanted: EventFilter) -> AsyncGenerato
     services, customer_id = context.services, context.viewer.customer_id
     async with services.broker.listen(f"transfers:{customer_id}") as next_wake_up:
         while True:
-            async with services.database.reading() as connection:
+            async with services.database.reading(customer_id) as connection:
                 chunk = await feeds.events_after(connection, customer_id, seq, wanted)
             for event in chunk.events:
                 context.renew()
@@ -88,17 +88,17 @@ async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallCh
     services, customer_id = context.services, context.viewer.customer_id
     told = Told()
     async with services.broker.listen(f"calls:{customer_id}") as next_wake_up:
-        async with services.database.reading() as connection:
+        async with services.database.reading(customer_id) as connection:
             ids, seq = await feeds.present_call_ids(connection, customer_id, wanted)
         for start in range(0, len(ids), BATCH):
-            async with services.database.reading() as connection:
+            async with services.database.reading(customer_id) as connection:
                 batch = await feeds.calls_seen(connection, customer_id, ids[start : start + BATCH], wanted)
             for change in told.present(batch):
                 context.renew()
                 yield change
         yield CallChange(kind=CallChangeKind.READY, call=None)
         while True:
-            async with services.database.reading() as connection:
+            async with services.database.reading(customer_id) as connection:
                 batch = await feeds.calls_after(connection, customer_id, seq, wanted)
             for change in told.changes(batch):
                 context.renew()

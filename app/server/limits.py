@@ -19,6 +19,7 @@ class TransportLimits:
     sockets_per_customer: int = 2_000  # and event streams, here and in the next
     sockets_per_address: int = 2_000
     subscriptions_per_customer: int = 10_000
+    mutations_per_customer: int = 1_000  # that run or wait; one goes on when its client has left
     heartbeat: float = 12  # between signs of life on an event stream
     allowed_origins: tuple[str, ...] = ()  # of pages on other origins, by CORS and on WebSockets
     allow_get: bool = True  # of queries and event streams

@@ -129,7 +129,7 @@ class Metrics:
         Gauge(name, description, registry=self.registry).set_function(value)
 
     def take(self, live: Mapping[str, int] | None, waiting: float) -> None:
-        """What the database says; None when it says nothing."""
+        """What the database says; None when it says nothing that can be relied on."""
         self._database_up.set(live is not None)
         self._waiting.set(waiting)
         self._live.clear()

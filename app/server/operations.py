@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -85,7 +85,8 @@ class Operations:
         self._context = context
         self._limits = limits
         self._journal = journal
-        self._mutations: set[asyncio.Task[Answer]] = set()
+        self._outlive: set[asyncio.Task[Answer]] = set()
+        self._mutations = Places(limits.mutations_per_customer)
         self._subscriptions = Places(limits.subscriptions_per_customer)
 
     def find(self, parameters: Parameters) -> Operation:
@@ -110,13 +111,13 @@ class Operations:
 
     async def settle(self) -> None:
         """Wait for the mutations in flight."""
-        while self._mutations:
-            await asyncio.wait(self._mutations)
+        while self._outlive:
+            await asyncio.wait(self._outlive)
 
     def _outliving(self, mutation: Coroutine[Any, Any, Answer]) -> "asyncio.Task[Answer]":
         task = asyncio.create_task(mutation)
-        self._mutations.add(task)
-        task.add_done_callback(self._mutations.discard)
+        self._outlive.add(task)
+        task.add_done_callback(self._outlive.discard)
         return task
 
     async def _stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
@@ -126,7 +127,7 @@ class Operations:
                     async for result in results:
                         yield _again(self._answer(result, None, request, operation))
         except Crowded:
-            yield _refusal([entry("The customer has too many subscriptions", TOO_MANY_OPERATIONS)])
+            yield _crowded("subscriptions")
         except Exception as error:
             yield _again(self._failed(error, request, operation))
 
@@ -142,12 +143,19 @@ class Operations:
             return _refusal(describe([operation.error], None, request.id, _about(request, operation)))
         try:
             async with asyncio.timeout(self._limits.execution_timeout) as deadline:
-                result = await self._schema.execute(**self._arguments(request, operation))
+                with self._place(request, operation):
+                    result = await self._schema.execute(**self._arguments(request, operation))
             return self._answer(result, BAD_USER_INPUT, request, operation)
+        except Crowded:
+            return _crowded("mutations")
         except TimeoutError as error:
             return self._late(request, operation) if deadline.expired() else self._failed(error, request, operation)
         except Exception as error:
             return self._failed(error, request, operation)
+
+    def _place(self, request: Request, operation: Operation) -> AbstractContextManager[None]:
+        is_mutation = operation.type is OperationType.MUTATION
+        return self._mutations.one(request.viewer.customer_id) if is_mutation else nullcontext()
 
     def _arguments(self, request: Request, operation: Operation) -> dict[str, Any]:
         parameters = request.parameters
@@ -203,6 +211,10 @@ def _again(answer: Answer) -> Answer:
 
 def _refusal(errors: list[dict[str, Any]]) -> Answer:
     return Answer(orjson.dumps({"errors": errors}), errors, executed=False)
+
+
+def _crowded(what: str) -> Answer:
+    return _refusal([entry(f"The customer has too many {what}", TOO_MANY_OPERATIONS)])
 
 
 def _about(request: Request, operation: Operation) -> dict[str, object]:

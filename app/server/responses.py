@@ -13,6 +13,7 @@ from app.server.errors import (
     INTERNAL_SERVER_ERROR,
     OPERATION_RESOLUTION_FAILURE,
     SERVICE_UNAVAILABLE,
+    TOO_MANY_OPERATIONS,
     BadParameters,
     TransportError,
 )
@@ -28,6 +29,7 @@ STATUSES = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
     "THROTTLED": 429,
+    TOO_MANY_OPERATIONS: 429,
 }
 CONTENT_TYPES = {media: f"{media}; charset=utf-8" for media in (JSON, RESPONSE)}
 

@@ -25,6 +25,7 @@ class Claim:
         if self._descriptor is not None:
             return
         file = self._database.resolve()
+        self._check_names(file)
         descriptor = os.open(file.with_name(f"{file.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,6 +36,11 @@ class Claim:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+
+    def _check_names(self, file: Path) -> None:
+        """By another name another lock would be found, and another log of what is not in the file yet."""
+        if file.exists() and file.stat().st_nlink > 1:
+            raise Claimed(f"{self._database} has other names (hard links), by which another server could use it")
 
     def give_up(self) -> None:
         if self._descriptor is not None:

@@ -115,34 +115,21 @@ class Simulator:
         self, customer_id: str, caller: Address, agent: Address, parties: Sequence[Address] = ()
     ) -> SimulatedCall:
         return await self._simulate(
-            partial(
-                outside.connect,
-                customer_id=customer_id,
-                caller=caller,
-                agent=agent,
-                parties=parties,
-                new_id=self._new_id,
-            )
+            customer_id, outside.connect, caller=caller, agent=agent, parties=parties, new_id=self._new_id
         )
 
     async def answer(self, customer_id: str, call_id: str) -> None:
-        await self._simulate(partial(outside.answer, customer_id=customer_id, call_id=call_id))
+        await self._simulate(customer_id, outside.answer, call_id=call_id)
 
     async def reject(self, customer_id: str, call_id: str, reason: Rejection) -> None:
-        await self._simulate(partial(outside.reject, customer_id=customer_id, call_id=call_id, reason=reason))
+        await self._simulate(customer_id, outside.reject, call_id=call_id, reason=reason)
 
     async def hang_up(self, customer_id: str, call_id: str) -> None:
-        await self._simulate(partial(outside.hang_up, customer_id=customer_id, call_id=call_id))
+        await self._simulate(customer_id, outside.hang_up, call_id=call_id)
 
     async def hold(self, customer_id: str, call_id: str, *, is_on_hold: bool, mute_direction: MuteDirection) -> None:
         await self._simulate(
-            partial(
-                outside.hold,
-                customer_id=customer_id,
-                call_id=call_id,
-                is_on_hold=is_on_hold,
-                mute_direction=mute_direction,
-            )
+            customer_id, outside.hold, call_id=call_id, is_on_hold=is_on_hold, mute_direction=mute_direction
         )
 
     # --- telephones that act by themselves
@@ -210,16 +197,19 @@ class Simulator:
 
     # --- one effect, one transaction
 
-    async def _simulate(self, effect: Effect[Result]) -> Result:
-        result, told = await self._change(effect)
+    async def _simulate(self, customer_id: str, effect: Callable[..., Awaitable[Result]], **about: object) -> Result:
+        """What a client lets happen."""
+        result, told = await self._change(partial(effect, customer_id=customer_id, **about), customer_id)
         for heard in told:
             await heard.wait()
         return result
 
-    async def _change(self, effect: Effect[Result]) -> tuple[Result, list[asyncio.Event]]:
+    async def _change(
+        self, effect: Effect[Result], customer_id: str | None = None
+    ) -> tuple[Result, list[asyncio.Event]]:
         reports: list[Call | Conference] = []
         try:
-            async with self._database.writing() as connection:
+            async with self._database.writing(customer_id) as connection:
                 exchange = Exchange(connection, self._clock(), self._pace, reports)
                 result = await effect(exchange)
         except asyncio.CancelledError:

@@ -37,20 +37,20 @@ class BreakableDatabase(Database):
     late = False
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self, customer_id: str | None = None) -> AsyncIterator[AsyncConnection]:
         struck = self.trouble.strikes()
         if struck and not self.late:
             raise DatabaseUnavailable("as the test wants it")
-        async with super().writing() as connection:
+        async with super().writing(customer_id) as connection:
             yield connection
             if struck:
                 raise DatabaseUnavailable("as the test wants it")
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, customer_id: str | None = None) -> AsyncIterator[AsyncConnection]:
         if self.trouble.strikes():
             raise DatabaseUnavailable("as the test wants it")
-        async with super().reading() as connection:
+        async with super().reading(customer_id) as connection:
             yield connection
 
 

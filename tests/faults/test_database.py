@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from shutil import copy
 
 import httpx
 import psutil
@@ -158,6 +159,8 @@ async def test_a_file_that_is_moved_away_and_back_is_the_same_file(tmp_path: Pat
         asking = [asyncio.create_task(desk.see(t)) for _ in range(20)]  # more than have a connection
         await asyncio.wait(asking, timeout=1)
         assert not file.exists(), "an empty database stands in for the one that is away"
+        copy(away, file)
+        assert not await is_ready(served.url), "another file is taken for the one that is away"
         away.rename(file)
         await until_ready(served.url)
         assert {seen["status"] for seen in await asyncio.gather(*asking)} == {"RINGING"}

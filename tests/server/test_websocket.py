@@ -522,6 +522,17 @@ async def test_a_mutation_goes_on_when_the_client_leaves() -> None:
 # Caps
 
 
+async def test_mutations_of_a_customer_are_capped_though_their_client_does_not_wait() -> None:
+    async with site(TransportLimits(mutations_per_customer=1)) as running, greeted(running) as client:
+        await client.subscribe("mutation { slowNote }", "1")
+        await running.probe.until("slowNote began")
+        await client.say({"id": "1", "type": "complete"})
+        await client.subscribe('mutation { note(text: "") }', "1")
+        assert codes({"errors": (await client.hear())["payload"]}) == ["TOO_MANY_OPERATIONS"]
+        running.probe.gate.set()
+        await running.probe.until("slowNote done")
+
+
 async def test_sockets_of_an_address_are_capped() -> None:
     async with site(TransportLimits(sockets_per_address=2)) as running:
         async with talk(running), talk(running), talk(running) as third:

@@ -39,6 +39,13 @@ def test_another_name_of_the_file_is_the_same(tmp_path: Path) -> None:
     first.give_up()
 
 
+def test_a_file_of_two_names_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "database").touch()
+    (tmp_path / "other").hardlink_to(tmp_path / "database")
+    with pytest.raises(Claimed, match="hard links"):
+        Claim(tmp_path / "other").take()
+
+
 def test_it_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     file = tmp_path / "database"
     with subprocess.Popen([sys.executable, "-c", HOLD, file], stdout=subprocess.PIPE, text=True) as holder:

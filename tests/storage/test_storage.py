@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.addresses import Address, AddressType
 from app.domain.transfer import Status
-from app.storage import calls, events, transfers
+from app.storage import calls, events, phones, transfers
 from app.storage.counters import last_number, next_number
 from app.storage.database import Database
+from app.storage.phones import Phone
 from app.storage.tables import metadata, wire_time
 from tests.builders import BRIDGE, CUSTOMER, HELD, NOON, TRANSFERER, call, ended, leg, transfer, uid
 
@@ -168,3 +169,12 @@ def test_times_sort_as_they_read() -> None:
 
 def test_an_address_is_kept_whole() -> None:
     assert Address(AddressType.SIP, "a@b", name="A").key == (AddressType.SIP, "a@b")
+
+
+async def test_telephones_are_found_by_more_ids_than_a_statement_takes(database: Database) -> None:
+    last = Phone(ended(call()))
+    ids = [uid(f"nobody {number}") for number in range(2 * phones.MOST_IDS)]
+    async with database.writing() as connection:
+        await phones.add_phone(connection, last)
+        assert await phones.phones_up(connection, [*ids, last.call.id]) == [last]
+        assert await phones.bridges_up(connection, ids) == []

@@ -49,9 +49,9 @@ class FragileDatabase(Database):
     dies_after = False
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self, customer_id: str | None = None) -> AsyncIterator[AsyncConnection]:
         dies, self.fuse = self.fuse == 1, max(0, self.fuse - 1)
-        async with super().writing() as connection:
+        async with super().writing(customer_id) as connection:
             yield connection
             if dies and not self.dies_after:
                 raise Killed
