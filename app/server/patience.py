@@ -8,7 +8,9 @@ it does for the rest of a request that has had its answer, and for trailers.
 """
 
 import asyncio
+import logging
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import orjson
 import uvicorn
@@ -22,16 +24,27 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from app.server.limits import TransportLimits
 from app.server.places import Crowded, Places, line_of
 
-
-def _refusal(status: str, code: str, message: str) -> bytes:
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
-    head = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n"
-    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+logger = logging.getLogger(__name__)
+faults = logging.getLogger("uvicorn.error.faults")
+faults.setLevel(logging.ERROR)  # it warns of each request that is no HTTP: a stranger could fill the log
 
 
-TOO_LARGE = _refusal("431 Request Header Fields Too Large", "HEADERS_TOO_LARGE", "The head of the request is too large")
-CROWDED = _refusal("429 Too Many Requests", "TOO_MANY_CONNECTIONS", "Too many connections")
-NO_UPGRADE = _refusal("400 Bad Request", "BAD_REQUEST", "A request with a body can't ask for an Upgrade")
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    status: str
+    code: str
+    message: str
+
+    def __bytes__(self) -> bytes:
+        body = orjson.dumps({"errors": [{"message": self.message, "extensions": {"code": self.code}}]})
+        head = f"HTTP/1.1 {self.status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n"
+        return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+TOO_LARGE = Refusal("431 Request Header Fields Too Large", "HEADERS_TOO_LARGE", "The head of the request is too large")
+CROWDED = Refusal("429 Too Many Requests", "TOO_MANY_CONNECTIONS", "Too many connections")
+NO_UPGRADE = Refusal("400 Bad Request", "BAD_REQUEST", "A request with a body can't ask for an Upgrade")
+MALFORMED = Refusal("400 Bad Request", "BAD_REQUEST", "The request is not HTTP/1.1")
 
 
 class Config(uvicorn.Config):
@@ -95,6 +108,7 @@ class PatientHTTP(Patient, HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        self.logger = faults
         self._place = ExitStack()
         if len(self.connections) > self._limits.connections:
             self.transport.abort()
@@ -103,11 +117,11 @@ class PatientHTTP(Patient, HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
-            return  # to close at once would take the answer away from a peer that is still talking
+            return
         self._idle_bytes += len(data)
         super().data_received(data)
-        if self._idle_bytes > self._limits.head_bytes:
-            self._refuse()
+        if self._idle_bytes > self._limits.head_bytes and not self._refused:
+            self._refuse(TOO_LARGE)
         if self._is_answered() and self.transport.get_protocol() is self:
             self._await_head()  # uvicorn has given up its own timer
 
@@ -142,9 +156,13 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Any other is passed over; but the parser leaves out the body of a request that asks for an upgrade."""
         if self._has_body():
-            self.cycle.disconnected = True
-            self.transport.write(NO_UPGRADE)
+            self.cycle.more_body = True
+            self._refuse(NO_UPGRADE)
             self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(MALFORMED)
+        self.transport.close()
 
     def _has_body(self) -> bool:
         return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
@@ -156,8 +174,7 @@ class PatientHTTP(Patient, HttpToolsProtocol):
         try:
             self._place.enter_context(self._own.lines.one(line_of(self.client)))
         except Crowded:
-            self._refused = True
-            self.transport.write(CROWDED)
+            self._refuse(CROWDED)
             self.transport.close()
 
     def _await_head(self) -> None:
@@ -173,12 +190,29 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     def _is_answered(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete
 
-    def _refuse(self) -> None:
+    def _is_owed(self) -> bool:
+        """Whether a request has come as a whole, and waits for its answer."""
+        return self.cycle is not None and not self._is_answered() and not self._is_arriving()
+
+    def _is_arriving(self) -> bool:
+        return self.cycle.more_body and not self.cycle.response_started and not self.pipeline
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Whoever closes at once takes the answer away from a peer that is still talking."""
         self._refused = True
-        if self.cycle and not self._is_answered():  # a peer that waits for an answer would take this for it
+        logger.info("request refused", extra={"outcome": refusal.code})
+        if self._is_owed():  # the peer would take this for its answer
             self.transport.abort()
         else:
-            self.transport.write(TOO_LARGE)
+            self._give_up()
+            self.transport.write(bytes(refusal))
+            self._await_head()
+
+    def _give_up(self) -> None:
+        """The application has no more to say to the request that is arriving."""
+        if self.cycle:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
 
 class PatientWebSocket(Patient, WebSocketsSansIOProtocol):

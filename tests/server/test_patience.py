@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,7 @@ import pytest
 
 from app.server.limits import TransportLimits
 from app.server.listener import listen
+from tests.server.lines import Written
 from tests.server.talk import talk
 from tests.server.toy import Site, codes, site, token
 
@@ -171,11 +173,37 @@ async def test_who_goes_on_after_the_answer_is_cut(asked: bytes, more: bytes) ->
 
 @pytest.mark.parametrize("rest", [b"0\r\n" + b"X-Trailer: value\r\n" * 5_000, b"1;" + b"x" * 90_000])
 async def test_a_body_does_not_hide_trailers_without_end(rest: bytes) -> None:
-    async with site() as running:
+    async with site(TransportLimits(head_timeout=0.2)) as running:
         head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
         head += f"Authorization: Bearer {token()}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
         heard = await said(running, head, rest)
-        assert heard == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert heard.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 431")
+
+
+NO_HTTP = {
+    "a bad length": POST + b"Content-Length: x\r\n\r\n",
+    "two lengths": CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n{}"),
+    "a bad chunk": CHUNKED + b"zz\r\n",
+    "a control character": b"GET /graphql HTTP/1.1\r\nHost: x\r\nX-Header: a\0b\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", NO_HTTP)
+async def test_what_is_no_http_is_refused_without_a_warning(
+    name: str, written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site() as running:
+        heard = await said(running, NO_HTTP[name])
+    assert heard.startswith(b"HTTP/1.1 400")
+    assert codes(json.loads(heard.partition(b"\r\n\r\n")[2])) == ["BAD_REQUEST"]
+    assert [(line["event"], line["outcome"]) for line in written.lines] == [("request refused", "BAD_REQUEST")]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_the_refusal_is_not_taken_for_the_answer_to_what_came_before() -> None:
+    async with site() as running:
+        assert await said(running, WHOLE + NO_HTTP["a bad length"]) == b""
 
 
 async def test_a_websocket_on_a_connection_that_was_used_before_stays() -> None:
