@@ -10,6 +10,7 @@ class TransportLimits:
     connections: int = 20_000  # of everybody; beyond them new ones are closed
     head_bytes: int = 65_536  # of a request before its body
     head_timeout: float = 10  # from the opening of a connection, or a request's first byte, to the end of its head
+    pipelined: int = 16  # requests on a connection that wait until an earlier one has its answer
     body_bytes: int = 100_000  # of an HTTP body, and of a WebSocket message
     execution_timeout: float = 30  # of a query or a mutation, and of the arrival of an HTTP body
     send_timeout: float = 30  # how long a client may leave its answers unread

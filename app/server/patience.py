@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 import uvicorn
+from httptools import HttpParserCallbackError
 from starlette.types import ASGIApp
 from uvicorn._types import ASGISendEvent
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -132,6 +133,8 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_waiting()
         self._idle_bytes = 0
+        if len(self.pipeline) >= self._limits.pipelined:
+            raise HttpParserCallbackError  # the parser lets go of the rest that came at once, and the connection is cut
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

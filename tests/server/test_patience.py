@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -243,6 +244,19 @@ async def test_more_connections_than_there_may_be_are_closed() -> None:
     async with site(TransportLimits(connections=1)) as running, stalled(running), running.client() as client:
         with pytest.raises(httpx.TransportError):
             await client.get("/nowhere")
+
+
+async def test_requests_that_come_at_once_are_answered_in_order() -> None:
+    names = [f"request-{number}" for number in range(17)]
+    heads = [f"GET /graphql HTTP/1.1\r\nHost: x\r\nX-Request-ID: {name}\r\n" for name in names]
+    async with site() as running:
+        heard = await said(running, ("\r\n".join(heads) + "Connection: close\r\n\r\n").encode())
+        assert re.findall(r"request-\d+", heard.decode()) == names
+
+
+async def test_who_asks_on_without_waiting_for_answers_is_cut() -> None:
+    async with site() as running:
+        assert await said(running, WHOLE * 10_000) == b""
 
 
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
