@@ -15,6 +15,7 @@ class TransportLimits:
     execution_timeout: float = 30  # of a query or a mutation, and of the arrival of an HTTP body
     send_timeout: float = 30  # how long a client may leave its answers unread
     init_timeout: float = 10  # from the opening of a WebSocket to its connection_init
+    idle_frames: int = 1_000  # on a WebSocket at once, that are no message, and pieces of one message
     operations_per_socket: int = 100
     operation_id_length: int = 255
     sockets_per_customer: int = 2_000  # and event streams, here and in the next

@@ -16,7 +16,7 @@ import orjson
 import uvicorn
 from httptools import HttpParserCallbackError
 from starlette.types import ASGIApp
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
@@ -45,6 +45,9 @@ class Refusal:
 TOO_LARGE = Refusal("431 Request Header Fields Too Large", "HEADERS_TOO_LARGE", "The head of the request is too large")
 CROWDED = Refusal("429 Too Many Requests", "TOO_MANY_CONNECTIONS", "Too many connections")
 NO_UPGRADE = Refusal("400 Bad Request", "BAD_REQUEST", "A request with a body can't ask for an Upgrade")
+TOO_MANY_FRAMES = "TOO_MANY_FRAMES"
+PIECE = 4096
+"""Of what came by a WebSocket: some hundred of the smallest frames, 3 ms of work."""
 MALFORMED = Refusal("400 Bad Request", "BAD_REQUEST", "The request is not HTTP/1.1")
 
 
@@ -219,15 +222,54 @@ class PatientHTTP(Patient, HttpToolsProtocol):
 
 
 class PatientWebSocket(Patient, WebSocketsSansIOProtocol):
+    """uvicorn stops reading when there is a message for the application, but takes in all that came with it, and all
+    that makes no message (pings, pongs, pieces of one). This one lets the rest wait, and counts what makes none.
+    """
+
+    _idle_frames = 0
+    """In what was read at once, or since the application has taken a message from it."""
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.conn.debug = False  # it would log what is said, tokens and all
+        self._unheard = bytearray()
         super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._unheard += data
+        self._hear()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        event = await super().receive()
+        self._hear()
+        return event
+
+    def _hear(self) -> None:
+        self._idle_frames = 0
+        while self._unheard and not self.read_paused and not self.transport.is_closing():
+            piece = bytes(self._unheard[:PIECE])
+            del self._unheard[:PIECE]
+            super().data_received(piece)
+
+    def handle_events(self) -> None:
+        self._idle_frames += len(self.conn.events)
+        if max(self._idle_frames, len(self.frames)) > self._limits.idle_frames:
+            self._break_off()
+        else:
+            super().handle_events()
+
+    def _break_off(self) -> None:
+        logger.info("request refused", extra={"outcome": TOO_MANY_FRAMES})
+        self.conn.fail(1008, "Too many frames without a message")
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.close()
 
     async def send(self, message: ASGISendEvent) -> None:
         await self.writable.wait()
         if self.close_sent:  # the peer broke the protocol, and uvicorn would take what we say next for a bug of ours
             raise ClientDisconnected
         await super().send(message)
+        self._hear()  # after a close it is read on, up to the peer's own
 
     def handle_ping(self) -> None:
         if self.writable.is_set():

@@ -64,6 +64,7 @@ def test_the_limits_are_those_in_force() -> None:
         ("Flood of sockets and event streams", transport.sockets_per_customer, transport.sockets_per_address),
         ("Flood of connections", transport.sockets_per_address, transport.connections),
         ("Sockets that say nothing", transport.init_timeout),
+        ("Pings, pongs and pieces of messages without end", transport.idle_frames),
         ("Heads and trailers that never end", transport.head_bytes / 1024, transport.head_timeout),
         ("Requests without end on one connection", transport.pipelined),
         ("Requests that go on after their answer", transport.head_timeout),

@@ -7,15 +7,18 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from app.server.limits import TransportLimits
 from app.server.listener import listen
 from tests.server.lines import Written
-from tests.server.talk import talk
+from tests.server.talk import PROTOCOL, Talk, talk
 from tests.server.toy import Site, codes, site, token
 
 SIZE = 50_000
@@ -47,6 +50,13 @@ class Stalled:
         await self.write(frame(1, b'{"type": "connection_init"}'))
         asked = {"id": "1", "type": "subscribe", "payload": {"query": FLOOD}}
         await self.write(frame(1, json.dumps(asked).encode()))
+
+
+@asynccontextmanager
+async def opened(running: Site) -> AsyncIterator[ClientConnection]:
+    url = f"ws://127.0.0.1:{running.port}/graphql"
+    async with connect(url, subprotocols=[Subprotocol(PROTOCOL)], proxy=None) as connection:
+        yield connection
 
 
 Way = Callable[[Stalled], Awaitable[None]]
@@ -212,7 +222,7 @@ async def test_a_websocket_on_a_connection_that_was_used_before_stays() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         writer.write(WHOLE)
         await reader.readuntil(b"Not Found\r\n")
-        writer.write(b"GET /graphql HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n" + UPGRADE)
+        writer.write(HANDSHAKE)
         await reader.readuntil(b"Connection initialisation timeout")
         writer.close()
 
@@ -259,8 +269,60 @@ async def test_who_asks_on_without_waiting_for_answers_is_cut() -> None:
         assert await said(running, WHOLE * 10_000) == b""
 
 
+PING, PONG, BEGUN, PIECE = b"\x89\x80\0\0\0\0", b"\x8a\x80\0\0\0\0", b"\x01\x80\0\0\0\0", b"\x00\x80\0\0\0\0"
+FLOODS = {"pings": PING * 5000, "pongs": PONG * 5000, "pieces": BEGUN + PIECE * 5000}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+async def test_a_flood_of_frames_that_make_no_message_closes_the_socket(name: str) -> None:
+    async with site() as running, opened(running) as connection:
+        connection.transport.write(FLOODS[name])
+        assert (await Talk(connection).closed())[0] == 1008
+
+
+async def test_so_does_a_message_in_too_many_pieces_however_slowly() -> None:
+    async with site() as running, opened(running) as connection:
+        connection.transport.write(BEGUN)
+        with suppress(ConnectionClosed):
+            for _ in range(4):
+                connection.transport.write(PIECE * 500)
+                await (await connection.ping())
+        assert (await Talk(connection).closed())[0] == 1008
+
+
+async def test_a_flood_after_the_server_has_closed_is_not_borne() -> None:
+    async with site() as running:
+        heard = await said(running, HANDSHAKE, frame(1, b"no message"), frame(1, b"x") * 5000)
+        assert b"not valid JSON" in heard
+
+
+async def test_pings_may_go_on_for_ever() -> None:
+    async with site() as running, opened(running) as connection:
+        for _ in range(30):
+            connection.transport.write(PING * 100)
+            await (await connection.ping())
+        await Talk(connection).greet()
+
+
+async def test_messages_that_come_at_once_are_heard_one_after_the_other() -> None:
+    async with site() as running, opened(running) as connection:
+        pings = [json.dumps({"type": "ping", "payload": {"number": number}}).encode() for number in range(3000)]
+        connection.transport.write(b"".join(frame(1, ping) for ping in pings))
+        pongs = await Talk(connection).hear_all(3000)
+        assert [pong["payload"]["number"] for pong in pongs] == list(range(3000))
+
+
+async def test_a_socket_that_is_closed_hears_the_peers_close_behind_the_rest() -> None:
+    async with site() as running, opened(running) as connection:
+        rest = frame(1, b'{"type": "pong"}') * 500
+        connection.transport.write(frame(1, b"no message") + rest + frame(8, b"\x03\xe8"))
+        async with asyncio.timeout(5):  # it would wait for ten
+            assert (await Talk(connection).closed())[0] == 4400
+
+
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 UPGRADE += b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+HANDSHAKE = b"GET /graphql HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n" + UPGRADE
 
 
 async def test_a_websocket_is_not_opened_by_a_request_with_a_body() -> None:
