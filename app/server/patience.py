@@ -278,7 +278,9 @@ class PatientWebSocket(Patient, WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     def send_receive_event_to_app(self) -> None:
-        if self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
+        if self.close_sent:
+            super().send_receive_event_to_app()  # which drops it
+        elif self.curr_msg_data_type == "text" and not _is_text(b"".join(self.frames)):
             self.conn.send_close(1007)  # as uvicorn does, but it logs a trace: clients could fill the log
             self.handle_parser_exception()
         else:

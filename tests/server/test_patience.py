@@ -296,6 +296,12 @@ async def test_a_flood_after_the_server_has_closed_is_not_borne() -> None:
         assert b"not valid JSON" in heard
 
 
+async def test_bad_utf_8_after_the_server_has_closed_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async with site() as running:
+        await said(running, HANDSHAKE, frame(1, b"no message"), frame(1, b"\xff") + frame(8, b""))
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_pings_may_go_on_for_ever() -> None:
     async with site() as running, opened(running) as connection:
         for _ in range(30):
