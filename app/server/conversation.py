@@ -188,7 +188,11 @@ class Conversation:
         if payload is None:
             return await self._send({"type": "pong"})
         echo = {name: value for name, value in payload.items() if name.lower() != "authorization"}
-        return await self._send({"type": "pong", "payload": echo})
+        try:
+            pong = _encoded({"type": "pong", "payload": echo})
+        except orjson.JSONEncodeError as error:  # it reads what is nested a thousand deep, and writes 254
+            raise BadRequest("The payload is nested too deeply") from error
+        return await self._websocket.send_text(pong)
 
     async def _pong(self, message: Message) -> None:
         _payload(message)
@@ -265,7 +269,7 @@ class Conversation:
         return operation_id
 
     async def _send(self, message: Message) -> None:
-        await self._websocket.send_text(orjson.dumps(message).decode())
+        await self._websocket.send_text(_encoded(message))
 
     async def _close(self, close: Close) -> None:
         if close.refusal:
@@ -282,6 +286,10 @@ def _message(text: str) -> Message:
     return message
 
 
+def _encoded(message: Message) -> str:
+    return orjson.dumps(message).decode()
+
+
 def _payload(message: Message) -> Message | None:
     payload = message.get("payload")
     if not isinstance(payload, dict | None):
@@ -290,8 +298,9 @@ def _payload(message: Message) -> Message | None:
 
 
 def _authorization(payload: Message | None) -> str | None:
+    """What is no string is as good as a bad one."""
     values = (value for name, value in (payload or {}).items() if name.lower() == "authorization")
-    return next((str(value) for value in values), None)
+    return next((value if isinstance(value, str) else "no string" for value in values), None)
 
 
 def _error(operation_id: str, errors: list[dict[str, Any]]) -> Message:

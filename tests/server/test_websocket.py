@@ -67,6 +67,7 @@ async def test_a_token_in_the_upgrade_lets_one_in(running: Site, message: dict[s
         {"payload": None},
         {"payload": {"Authorization": None}},
         {"payload": {"Authorization": 5}},
+        {"payload": {"Authorization": [f"Bearer {token()}"]}},
         {"payload": {"Authorization": "Bearer nonsense"}},
         {"payload": authorization(token(ttl=-1))},
     ],
@@ -322,6 +323,25 @@ async def test_a_pong_nobody_asked_for_is_fine(running: Site) -> None:
     async with greeted(running) as client:
         await client.say({"type": "pong"}, {"type": "pong", "payload": {"a": 1}})
         assert await client.still_works()
+
+
+DEEP = "[" * 1000 + "]" * 1000
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (f'{{"type": "ping", "payload": {{"a": {DEEP}}}}}', 4400),
+        (f'{{"type": "connection_init", "payload": {{"Authorization": {DEEP}}}}}', 4403),
+    ],
+)
+async def test_a_deep_payload_is_no_fault_of_ours(
+    running: Site, caplog: pytest.LogCaptureFixture, message: str, code: int
+) -> None:
+    async with talk(running) as client:
+        await client.say_raw(message)
+        assert (await client.closed())[0] == code
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 # Operations
