@@ -16,9 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from app.api.context import Context, Services
 from app.api.guard import guard_extension
@@ -260,10 +258,11 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         WebSocketRoute("/graphql", endpoint),
         *health(is_ready),
         *([metrics_page(house.metrics, house.take_figures)] if measured else ()),
-        *(_pages(demo.session if demo else None) if pages else ()),
+        *(graphiql(demo.session if demo else None) if pages else ()),
     ]
     middleware = [*([house.tracing.middleware] if house.tracing else []), *(_at_home(settings) if is_demo else [])]
     app = Starlette(routes=routes, middleware=middleware, lifespan=_lifespan(house, demo))
+    app.router.redirect_slashes = False  # it sends clients to where the Host header says, and never by https
     return Server(app, house, endpoint, transport_limits, demo)
 
 
@@ -294,14 +293,6 @@ def _trusted(settings: Settings, schema: Schema, limits: Limits) -> TrustedDocum
 
 def _context_maker(services: Services) -> Callable[[Viewer, str], Context]:
     return lambda viewer, request_id: Context(viewer, request_id, services)
-
-
-def _pages(session: Callable[[], Awaitable[dict[str, object]]] | None) -> list[Route | Mount]:
-    return [Route("/", _to_graphiql), graphiql(session)]
-
-
-async def _to_graphiql(request: Request) -> Response:
-    return RedirectResponse("/graphiql/")
 
 
 def _lifespan(house: House, demo: Demo | None) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:

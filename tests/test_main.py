@@ -40,6 +40,16 @@ async def test_a_server_behind_a_proxy_answers_to_any_name(tmp_path: Path) -> No
     assert await ask("transfers.example.com", False, tmp_path) == 200
 
 
+@pytest.mark.parametrize(("path", "status"), [("/graphql/", 404), ("/healthz/", 404), ("/graphiql", 307), ("/", 307)])
+async def test_nobody_is_sent_to_where_the_host_header_says(path: str, status: int, tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path / 'transfers.sqlite3'}")
+    transport = httpx.ASGITransport(app=build_server(settings).app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://evil.example") as client:
+        answer = await client.get(path)
+    assert answer.status_code == status
+    assert answer.headers.get("location", "/graphiql/") == "/graphiql/"
+
+
 def test_the_limits_are_the_ones_that_the_parts_come_with() -> None:
     """Two places name them: where they are held, and where an operator may change them."""
     settings, limits = Settings(), Limits()

@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,14 +24,24 @@ NOT_BUILT = """<!doctype html>
 """
 
 
-def graphiql(session: Callable[[], Awaitable[dict[str, object]]] | None = None, dist: Path = DIST) -> Mount:
-    """The page at /graphiql. `session` gives what it opens with: app/web/graphiql/session.js says what that may be."""
+def graphiql(
+    session: Callable[[], Awaitable[dict[str, object]]] | None = None, dist: Path = DIST
+) -> list[Route | Mount]:
+    """The page at /graphiql, and what leads there.
+
+    `session` gives what it opens with: app/web/graphiql/session.js says what that may be.
+    """
 
     async def session_json(_request: Request) -> Response:
         return JSONResponse(await session() if session else {}, headers={"Cache-Control": "no-store"})
 
     routes = [Route("/session.json", session_json), Route("/{path:path}", _files(dist))]
-    return Mount("/graphiql", routes=routes, middleware=[Middleware(Guard)])
+    page = Mount("/graphiql", routes=routes, middleware=[Middleware(Guard)])
+    return [Route("/", _to_the_page), Route("/graphiql", _to_the_page), page]
+
+
+async def _to_the_page(_request: Request) -> Response:
+    return RedirectResponse("/graphiql/")
 
 
 def _files(dist: Path) -> Callable[..., object]:

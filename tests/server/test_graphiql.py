@@ -1,11 +1,12 @@
 """GraphiQL as HTTP: addresses, headers, what the page opens with, and what is there before it is built."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from app.server.graphiql import graphiql
 
@@ -23,8 +24,10 @@ def client(dist: Path) -> httpx.AsyncClient:
     return browse(graphiql(demo, dist))
 
 
-def browse(mount: Mount) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(Starlette(routes=[mount]))
+def browse(routes: Sequence[Route | Mount]) -> httpx.AsyncClient:
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
+    transport = httpx.ASGITransport(app)
     return httpx.AsyncClient(transport=transport, base_url="http://example.test:8000", follow_redirects=True)
 
 
@@ -32,7 +35,7 @@ async def demo() -> dict[str, object]:
     return {"headers": {"Authorization": "Bearer demo"}}
 
 
-@pytest.mark.parametrize("path", ["/graphiql", "/graphiql/", "/graphiql/index.html"])
+@pytest.mark.parametrize("path", ["/", "/graphiql", "/graphiql/", "/graphiql/index.html"])
 async def test_the_page_is_found_with_and_without_a_slash_and_asked_for_anew_each_time(
     client: httpx.AsyncClient, path: str
 ) -> None:
