@@ -9,6 +9,7 @@ it does for the rest of a request that has had its answer, and for trailers.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -51,8 +52,12 @@ PIECE = 4096
 MALFORMED = Refusal("400 Bad Request", "BAD_REQUEST", "The request is not HTTP/1.1")
 
 
+TurnedAway = Callable[[str], None]
+"""Is told the code of each refusal: the application never hears of those."""
+
+
 class Config(uvicorn.Config):
-    def __init__(self, app: ASGIApp, limits: TransportLimits) -> None:
+    def __init__(self, app: ASGIApp, limits: TransportLimits, turned_away: TurnedAway = lambda code: None) -> None:
         super().__init__(
             app,
             http=PatientHTTP,
@@ -67,6 +72,7 @@ class Config(uvicorn.Config):
             timeout_graceful_shutdown=2,
         )
         self.limits = limits
+        self.turned_away = turned_away
         self.lines = Places(limits.sockets_per_address)
         # The application is not asked; it is typed in uvicorn's own words, which Starlette's do not match.
         self.proxies = ProxyHeadersMiddleware(app, self.forwarded_allow_ips).trusted_hosts  # type: ignore[arg-type]
@@ -85,6 +91,10 @@ class Patient(asyncio.Protocol):
     @property
     def _limits(self) -> TransportLimits:
         return self._own.limits
+
+    def _tell(self, code: str) -> None:
+        logger.info("request refused", extra={"outcome": code})
+        self._own.turned_away(code)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -115,6 +125,7 @@ class PatientHTTP(Patient, HttpToolsProtocol):
         self.logger = faults
         self._place = ExitStack()
         if len(self.connections) > self._limits.connections:
+            self._tell(CROWDED.code)
             self.transport.abort()
         self._take_place()
         self._await_head()
@@ -206,7 +217,7 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Whoever closes at once takes the answer away from a peer that is still talking."""
         self._refused = True
-        logger.info("request refused", extra={"outcome": refusal.code})
+        self._tell(refusal.code)
         if self._is_owed():  # the peer would take this for its answer
             self.transport.abort()
         else:
@@ -258,7 +269,7 @@ class PatientWebSocket(Patient, WebSocketsSansIOProtocol):
             super().handle_events()
 
     def _break_off(self) -> None:
-        logger.info("request refused", extra={"outcome": TOO_MANY_FRAMES})
+        self._tell(TOO_MANY_FRAMES)
         self.conn.fail(1008, "Too many frames without a message")
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True

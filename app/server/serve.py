@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.server.limits import TransportLimits
-from app.server.patience import Config
+from app.server.patience import Config, TurnedAway
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +49,14 @@ def allow_many_files() -> None:
 
 
 async def serve(
-    app: ASGIApp, listener: socket.socket, drain: Drain, grace: float = 15, limits: TransportLimits = DEFAULTS
+    app: ASGIApp,
+    listener: socket.socket,
+    drain: Drain,
+    grace: float = 15,
+    limits: TransportLimits = DEFAULTS,
+    turned_away: TurnedAway = lambda code: None,
 ) -> None:
     """Until SIGTERM or SIGINT. Then work in flight has `grace` seconds, and two more until it is cancelled."""
     allow_many_files()
-    config = Config(app, limits)
+    config = Config(app, limits, turned_away)
     await Server(config, drain, grace).serve(sockets=[listener])

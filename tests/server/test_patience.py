@@ -206,6 +206,7 @@ async def test_what_is_no_http_is_refused_without_a_warning(
 ) -> None:
     async with site() as running:
         heard = await said(running, NO_HTTP[name])
+        assert running.turned_away("BAD_REQUEST") == 1
     assert heard.startswith(b"HTTP/1.1 400")
     assert codes(json.loads(heard.partition(b"\r\n\r\n")[2])) == ["BAD_REQUEST"]
     assert [(line["event"], line["outcome"]) for line in written.lines] == [("request refused", "BAD_REQUEST")]
@@ -234,6 +235,7 @@ async def test_an_address_has_so_many_connections(monkeypatch: pytest.MonkeyPatc
             heard = await said(running, b"", WHOLE)
             assert heard.startswith(b"HTTP/1.1 429")
             assert codes(json.loads(heard.partition(b"\r\n\r\n")[2])) == ["TOO_MANY_CONNECTIONS"]
+            assert running.turned_away("TOO_MANY_CONNECTIONS") == 1
         async with asyncio.timeout(5):
             while not (await said(running, WHOLE, b"GET")).startswith(b"HTTP/1.1 404"):
                 pass
@@ -254,6 +256,7 @@ async def test_more_connections_than_there_may_be_are_closed() -> None:
     async with site(TransportLimits(connections=1)) as running, stalled(running), running.client() as client:
         with pytest.raises(httpx.TransportError):
             await client.get("/nowhere")
+        assert running.turned_away("TOO_MANY_CONNECTIONS") == 1
 
 
 async def test_requests_that_come_at_once_are_answered_in_order() -> None:

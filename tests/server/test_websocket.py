@@ -156,10 +156,6 @@ async def test_pages_of_listed_origins_are_let_in() -> None:
 # Being turned away is counted, as over HTTP
 
 
-def refused(running: Site, code: str) -> float:
-    return running.metrics.registry.get_sample_value("transfers_requests_refused_total", {"code": code}) or 0
-
-
 INIT = {"type": "connection_init", "payload": authorization()}
 ASK = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { forever }"}}
 
@@ -176,11 +172,11 @@ ASK = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { fore
     ],
 )
 async def test_a_socket_that_is_refused_is_counted_by_why(running: Site, messages: list[object], code: str) -> None:
-    before = refused(running, code)
+    before = running.turned_away(code)
     async with talk(running) as client:
         await client.say(*messages)
         await client.closed()
-    assert refused(running, code) == before + 1
+    assert running.turned_away(code) == before + 1
 
 
 async def test_so_is_one_of_another_origin_or_protocol(running: Site) -> None:
@@ -188,14 +184,14 @@ async def test_so_is_one_of_another_origin_or_protocol(running: Site) -> None:
         await talk(running, origin="https://evil.example").__aenter__()
     async with talk(running, "graphql-ws") as client:
         await client.closed()
-    assert refused(running, "ORIGIN_NOT_ALLOWED") >= 1
-    assert refused(running, "NOT_ACCEPTABLE") >= 1
+    assert running.turned_away("ORIGIN_NOT_ALLOWED") >= 1
+    assert running.turned_away("NOT_ACCEPTABLE") >= 1
 
 
 async def test_so_is_one_that_says_nothing() -> None:
     async with site(TransportLimits(init_timeout=0.05)) as running, talk(running) as client:
         await client.closed()
-        assert refused(running, "REQUEST_TIMEOUT") == 1
+        assert running.turned_away("REQUEST_TIMEOUT") == 1
 
 
 @pytest.mark.parametrize("limits", [TransportLimits(sockets_per_customer=1), TransportLimits(sockets_per_address=1)])
@@ -204,14 +200,14 @@ async def test_so_is_one_too_many(limits: TransportLimits) -> None:
         with suppress(ConnectionClosed):
             await client.say(INIT)
         await client.closed()
-        assert refused(running, "TOO_MANY_CONNECTIONS") == 1
+        assert running.turned_away("TOO_MANY_CONNECTIONS") == 1
 
 
 async def test_so_is_an_operation_too_many() -> None:
     async with site(TransportLimits(operations_per_socket=1)) as running, greeted(running) as client:
         await client.say(ASK, ASK | {"id": "2"})
         await client.hear_all(2)
-        assert refused(running, "TOO_MANY_OPERATIONS") == 1
+        assert running.turned_away("TOO_MANY_OPERATIONS") == 1
 
 
 async def test_its_lines_tell_whose_it_was(written: Written) -> None:
@@ -575,14 +571,14 @@ async def test_sockets_of_a_customer_are_capped() -> None:
 
 
 async def test_a_token_that_expires_ends_the_subscriptions(running: Site) -> None:
-    before = refused(running, "UNAUTHENTICATED")
+    before = running.turned_away("UNAUTHENTICATED")
     async with talk(running) as client:
         await client.greet(token(ttl=1.5))
         await client.subscribe("subscription { forever }")
         await client.hear()
         ended = running.probe.seen["forever ended"]
         assert await client.closed() == (4403, "Token expired")
-        assert refused(running, "UNAUTHENTICATED") == before  # it had been let in
+        assert running.turned_away("UNAUTHENTICATED") == before  # it had been let in
         await running.probe.until("forever ended", ended + 1)
 
 

@@ -217,6 +217,10 @@ class Site:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def turned_away(self, code: str) -> float:
+        """How many have been, with this code."""
+        return self.metrics.registry.get_sample_value("transfers_requests_refused_total", {"code": code}) or 0
+
     def client(self, **headers: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, headers={**authorization(), **headers}, verify=NO_TLS)
 
@@ -238,7 +242,7 @@ async def site(
     endpoint = GraphQLEndpoint(SCHEMA, documents, authenticate, probe.context, limits, metrics=metrics)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
     listener = listen(port=0, unread=unread)
-    server = Server(Config(app, limits), endpoint.drain, grace)
+    server = Server(Config(app, limits, metrics.turned_away), endpoint.drain, grace)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield Site(listener.getsockname()[1], probe, server, endpoint, metrics)
