@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import json
 import logging
+import ssl
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -10,6 +12,7 @@ from functools import lru_cache
 from time import monotonic
 from typing import Any, Protocol
 
+import httpx
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -25,6 +28,10 @@ from app.server.errors import Unauthenticated, Unavailable
 logger = logging.getLogger(__name__)
 
 MOST_CHARACTERS = 8_192
+MOST_BYTES = 1_000_000
+"""Of a key set."""
+NO_KEYS = (jwt.PyJWTError, httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, OSError, RecursionError)
+"""What comes of asking for them, whatever stands at that address."""
 INVALID = "The token is not valid"
 UNVERIFIABLE = "Tokens can't be verified at the moment"
 SUBJECT_CHARACTERS = 255
@@ -90,52 +97,81 @@ class KeySet:
     """The keys published at a URL (JWKS). Fetched when they are old, and when a token names a key not seen yet.
 
     lifespan: seconds until the keys are fetched anew. cooldown: seconds between two fetches for the sake of unknown
-    keys, or strangers could make us fetch without end.
+    keys, or strangers could make us fetch without end. timeout: seconds that a fetch may take as a whole.
     """
 
     algorithms: tuple[str, ...] = ("RS256", "ES256")
 
     def __init__(self, url: str, lifespan: float = 300, cooldown: float = 30, timeout: float = 5) -> None:
-        self._client = jwt.PyJWKClient(url, lifespan=lifespan, timeout=timeout)
+        self._url = url
+        self._lifespan = lifespan
         self._cooldown = cooldown
-        self._not_before = 0.0
-        self._fetching = asyncio.Lock()
+        self._timeout = timeout
+        self._tls = ssl.create_default_context()  # of the system, as an operator expects; httpx brings one of its own
+        self._fetching: asyncio.Task[None] | None = None
+        self._not_before = self._old_at = 0.0
         self._last: jwt.PyJWKSet | None = None
-        """What was fetched last: good enough for as long as nothing newer can be had."""
+        """What was fetched last: good enough for as long as nothing newer can be had, and nobody waits for that."""
         self._is_away = False
 
     async def key(self, token: str) -> jwt.PyJWK:
         key_id = jwt.get_unverified_header(token).get("kid", "")
-        if not self._known(key_id, self._cached()):
-            await self._refresh(key_id)
-        if key := self._known(key_id, self._cached() or self._last):
+        if not self._known(key_id):
+            await self._refreshed()
+        elif monotonic() >= self._old_at:
+            self._refresh()
+        if key := self._known(key_id):
             return key
         if self._is_away or self._last is None:
             raise Unavailable(UNVERIFIABLE)
         raise jwt.InvalidKeyError("No such key")
 
-    def _cached(self) -> jwt.PyJWKSet | None:
-        cache = self._client.jwk_set_cache
-        return cache.get() if cache else None
+    def _known(self, key_id: str) -> jwt.PyJWK | None:
+        return next((key for key in self._last or () if key.key_id == key_id), None)
 
-    def _known(self, key_id: str, keys: jwt.PyJWKSet | None) -> jwt.PyJWK | None:
-        return self._client.match_kid(keys.keys, key_id) if keys else None
+    async def _refreshed(self) -> None:
+        if fetching := self._refresh():
+            await asyncio.shield(fetching)  # whoever waits and leaves does not end it for the others
 
-    async def _refresh(self, key_id: str) -> None:
-        async with self._fetching:  # those who waited here find what the first one brought
-            if self._known(key_id, self._cached()) or monotonic() < self._not_before:
-                return
-            self._not_before = monotonic() + min(self._cooldown, 1)
-            await self._fetch()
-            self._not_before = monotonic() + (min(self._cooldown, 1) if self._is_away else self._cooldown)
+    def _refresh(self) -> asyncio.Task[None] | None:
+        """The fetch that is under way, or that is due now; of several who ask all get the same one."""
+        if (self._fetching is None or self._fetching.done()) and monotonic() >= self._not_before:
+            self._fetching = asyncio.create_task(self._fetch())
+        return self._fetching
 
     async def _fetch(self) -> None:
+        pause = min(self._cooldown, 1)
         try:
-            self._last = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)  # it blocks
+            async with asyncio.timeout(self._timeout):
+                self._last = await self._published()
             self._is_away = False
-        except (jwt.PyJWTError, ValueError, OSError, RecursionError) as error:  # whatever stands at that address
+            self._old_at, pause = monotonic() + self._lifespan, self._cooldown
+        except NO_KEYS as error:
             self._is_away = True
-            logger.warning("The key set can't be fetched: %s", error)
+            logger.warning("The key set can't be fetched: %s", str(error) or type(error).__name__)
+        finally:
+            self._not_before = monotonic() + pause
+
+    async def _published(self) -> jwt.PyJWKSet:
+        async with (
+            httpx.AsyncClient(verify=self._tls, timeout=None) as client,
+            client.stream("GET", self._url) as answer,
+        ):
+            if not answer.is_success:
+                raise ValueError(f"HTTP {answer.status_code}")
+            published = json.loads(await _at_most(MOST_BYTES, answer))
+        if not isinstance(published, dict):
+            raise ValueError("it is no JSON object")
+        return jwt.PyJWKSet.from_dict(published)
+
+
+async def _at_most(limit: int, answer: httpx.Response) -> bytes:
+    body = bytearray()
+    async for piece in answer.aiter_bytes():
+        body += piece
+        if len(body) > limit:
+            raise ValueError(f"it has more than {limit} bytes")
+    return bytes(body)
 
 
 class Tokens:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app.domain.viewer import Permission, Viewer
@@ -256,6 +256,37 @@ class Publisher:
         return JSONResponse({"keys": self.keys}, self.status)
 
 
+class Slow(Publisher):
+    """Answers when its gate is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+
+    async def answer(self, request: Request) -> Response:
+        await asyncio.to_thread(self.gate.wait)
+        return await super().answer(request)
+
+
+class Dripping(Publisher):
+    """Sends blanks without end, when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drips = False
+        self.dripping = threading.Event()
+
+    async def answer(self, request: Request) -> Response:
+        answer = await super().answer(request)
+        return StreamingResponse(self._drops()) if self.drips else answer
+
+    async def _drops(self) -> AsyncIterator[bytes]:
+        while self.drips:
+            yield b" "
+            self.dripping.set()
+            await asyncio.sleep(0.01)
+
+
 def _jwk(key: PrivateKey) -> dict[str, Any]:
     if isinstance(key, rsa.RSAPrivateKey):
         return dict(RSAAlgorithm.to_jwk(key.public_key(), as_dict=True))
@@ -349,7 +380,9 @@ async def test_a_key_set_that_cant_be_had_is_not_the_clients_fault() -> None:
         await tokens.viewer(token)
 
 
-@pytest.mark.parametrize("body", ["<html>", "", "[" * 100_000, "[]", '{"keys": []}', '{"keys": 1}', "\xff\xfe"])
+@pytest.mark.parametrize(
+    "body", ["<html>", "", "[" * 100_000, "[]", '{"keys": []}', '{"keys": 1}', "\xff\xfe", " " * 1_000_001]
+)
 async def test_nor_is_something_else_in_its_place(body: str, caplog: pytest.LogCaptureFixture) -> None:
     publisher = Publisher()
     publisher.body = body
@@ -379,9 +412,68 @@ async def test_keys_that_are_known_are_good_for_as_long_as_newer_ones_cant_be_ha
         publisher.status = 500
         asked = publisher.asked
         await tokens.viewer(token)
-        assert publisher.asked > asked
         with pytest.raises(Unavailable):
             await tokens.viewer(unknown)
+        assert publisher.asked > asked
+        await tokens.viewer(token)
+
+
+async def test_who_has_a_known_key_does_not_wait_for_newer_ones() -> None:
+    publisher = Dripping()
+    publisher.publish(first=RSA_KEY)
+    token = signed(CLAIMS, RSA_KEY, "RS256", "first")
+    async with published(publisher) as url:
+        tokens = Tokens(KeySet(url, lifespan=1e-9, cooldown=0, timeout=60))
+        await tokens.viewer(token)
+        publisher.drips = True
+        async with asyncio.timeout(20):
+            await tokens.viewer(token)
+            await asyncio.to_thread(publisher.dripping.wait)
+            for _ in range(5):
+                await tokens.viewer(token)
+        publisher.drips = False
+    assert publisher.asked == 2
+
+
+async def test_a_key_set_that_does_not_come_to_an_end_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    publisher = Dripping()
+    publisher.drips = True
+    async with published(publisher) as url:
+        with pytest.raises(Unavailable):
+            async with asyncio.timeout(20):
+                await Tokens(KeySet(url, timeout=0.2)).viewer(signed(CLAIMS, RSA_KEY, "RS256", "first"))
+        publisher.drips = False
+    assert "The key set can't be fetched: TimeoutError" in caplog.messages
+
+
+async def test_a_key_that_was_withdrawn_is_good_until_the_newer_ones_are_there() -> None:
+    publisher = Publisher()
+    publisher.publish(old=RSA_KEY)
+    old, new = (signed(CLAIMS, RSA_KEY, "RS256", name) for name in ("old", "new"))
+    async with published(publisher) as url:
+        tokens = Tokens(KeySet(url, lifespan=1e-9, cooldown=0))
+        await tokens.viewer(old)
+        publisher.publish(new=RSA_KEY)
+        await tokens.viewer(old)
+        await tokens.viewer(new)
+        with pytest.raises(Unauthenticated):
+            await tokens.viewer(old)
+
+
+async def test_who_waits_for_a_key_and_leaves_does_not_end_the_fetch_for_others() -> None:
+    publisher = Slow()
+    publisher.publish(first=RSA_KEY)
+    async with published(publisher) as url:
+        tokens = Tokens(KeySet(url))
+        first, second = (
+            asyncio.create_task(tokens.viewer(signed(CLAIMS, RSA_KEY, "RS256", "first"))) for _ in range(2)
+        )
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        publisher.gate.set()
+        assert (await second).subject == "alice"
+    assert publisher.asked == 1
 
 
 def test_a_token_without_end_is_none() -> None:
@@ -390,13 +482,6 @@ def test_a_token_without_end_is_none() -> None:
 
 
 async def test_the_loop_runs_on_while_keys_are_fetched() -> None:
-    gate = threading.Event()
-
-    class Slow(Publisher):
-        async def answer(self, request: Request) -> Response:
-            await asyncio.to_thread(gate.wait)
-            return await super().answer(request)
-
     publisher = Slow()
     publisher.publish(first=RSA_KEY)
     async with published(publisher) as url:
@@ -404,7 +489,7 @@ async def test_the_loop_runs_on_while_keys_are_fetched() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
         assert not verifying.done()
-        gate.set()
+        publisher.gate.set()
         await verifying
 
 
