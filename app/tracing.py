@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import isawaitable
+from threading import Thread
 from typing import Any
 
 from graphql import GraphQLResolveInfo, OperationType
@@ -47,6 +48,7 @@ PATH = "/v1/traces"
 SHOWN_OF_EXCEPTIONS = ("exception.type",)
 ATTRIBUTE_LENGTH = 2_000
 """Headers are as long as clients like, statements as what they ask for."""
+CLOSE_SECONDS = 2
 
 
 class Tracing:
@@ -77,8 +79,10 @@ class Tracing:
             EngineTracer(self._tracer, engine, connections)  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
-        """Send what has not been sent yet."""
-        await asyncio.to_thread(self._provider.shutdown)
+        """Send what has not been sent yet, unless nobody takes it in time: the SDK would try for 30 seconds."""
+        sending = Thread(target=self._provider.shutdown, daemon=True)  # or the process would wait for its end
+        sending.start()
+        await asyncio.to_thread(sending.join, CLOSE_SECONDS)
 
 
 class Discreet(SpanExporter):

@@ -1,5 +1,6 @@
 """Traces as a collector gets them: one from the request to the orders that follow from it, and nothing private."""
 
+import asyncio
 import os
 import sys
 from asyncio import create_subprocess_exec
@@ -19,7 +20,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from app.domain.calls import MuteDirection
 from app.domain.orders import Order, OrderKind
 from app.ports import NOBODY, OrderRefused
-from app.tracing import Tracing
+from app.server.listener import listen
+from app.tracing import CLOSE_SECONDS, Tracing
 from tests.builders import TRANSFER
 from tests.serving import TLS, receive, send, serving
 from tests.stories.desk import Desk
@@ -186,6 +188,15 @@ async def test_an_order_that_is_refused_tells_by_what_and_not_in_which_words() -
     assert order.status.code == Status.STATUS_CODE_ERROR
     assert [one.value.string_value for one in order.events[0].attributes] == ["app.ports.OrderRefused"]
     assert not any(b"+1555" in body for body in collector.bodies)
+
+
+async def test_a_collector_that_does_not_answer_does_not_hold_up_the_end() -> None:
+    with listen(port=0) as silent:
+        tracing = Tracing(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with tracing.observer(NOBODY).carrying_out(DIAL, TRANSFER):
+            pass
+        async with asyncio.timeout(CLOSE_SECONDS + 5):
+            await tracing.close()
 
 
 async def test_the_share_of_traces_that_is_sent_can_be_set() -> None:
