@@ -1,7 +1,8 @@
 """Log lines: for a person's eyes, or as JSON for a machine's. Each carries the ids of what it is about."""
 
 import logging
-import sys
+import os
+import select
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,6 +19,10 @@ STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 """What every record has; the rest came with `extra`."""
 CHATTY = ("aiosqlite", "alembic", "asyncio", "httpx", "uvicorn.access", "uvicorn.error", "websockets")
 """Below WARNING they say nothing to an operator, and some of them quote what clients send."""
+
+STDERR = 2
+MOST_BYTES = 1_000_000
+"""Of lines that wait for their reader."""
 
 
 class Lines(logging.Formatter):
@@ -74,14 +79,66 @@ def as_coloured_text() -> Callable[[Entry], str]:
 def renderer(log_format: str) -> Callable[[Entry], str]:
     if log_format == "json":
         return as_json
-    return as_coloured_text() if sys.stderr.isatty() else as_text
+    return as_coloured_text() if os.isatty(STDERR) else as_text
+
+
+class Unhindered(logging.Handler):
+    """Writes what a descriptor takes at once, and keeps the rest for later: a pipe that nobody reads stops nobody.
+
+    A thread that writes (QueueListener) would cost every line a switch to it, lose the last ones when a signal ends the
+    process, and be stuck in the full pipe for good.
+    """
+
+    def __init__(self, descriptor: int, most: int = MOST_BYTES) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._most = most
+        self._kept = bytearray()
+        self._lost = 0
+        self._room = select.poll()
+        self._room.register(descriptor, select.POLLOUT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.flush()
+            if self._lost and not self._kept:
+                self._offer(self._line(_loss(self._lost)))
+                self._lost = 0
+            self._offer(self._line(record))
+        except Exception:
+            self.handleError(record)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return (self.format(record) + "\n").encode(errors="backslashreplace")
+
+    def _offer(self, line: bytes) -> None:
+        if self._kept and len(self._kept) + len(line) > self._most:
+            self._lost += 1
+        else:
+            self._kept += line
+            self.flush()
+
+    def flush(self) -> None:
+        try:
+            while self._kept and self._room.poll(0):
+                # A pipe that takes anything takes as much, and does not wait.
+                del self._kept[: os.write(self._descriptor, self._kept[: select.PIPE_BUF])]
+        except BlockingIOError:  # whoever gave it to us made it so
+            pass
+        except OSError:  # the reader has left, the disk is full: there is nobody whom it could be told
+            self._kept.clear()
+
+
+def _loss(lines: int) -> logging.LogRecord:
+    message = "%s lines of the log are lost: they were not read in time"
+    return logging.LogRecord(__name__, logging.WARNING, "", 0, message, (lines,), None)
 
 
 def configure_logs(log_format: str, level: str) -> None:
     # No line shows what these find out; the documentation says to turn them off so.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler()
+    handler = Unhindered(STDERR)
     handler.setFormatter(Lines(renderer(log_format)))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in CHATTY:

@@ -123,8 +123,13 @@ _logs = count()
 
 
 @asynccontextmanager
-async def serving(folder: Path, *arguments: str, port: int | None = None, **settings: Any) -> AsyncIterator[Served]:
-    """A running server; `settings` are TRANSFERS_* variables in lower case. It ends with the block."""
+async def serving(
+    folder: Path, *arguments: str, port: int | None = None, stderr: int | None = None, **settings: Any
+) -> AsyncIterator[Served]:
+    """A running server; `settings` are TRANSFERS_* variables in lower case. It ends with the block.
+
+    It writes to a log, or its errors to the descriptor `stderr`.
+    """
     port = port or free_port()
     database = f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"
     log = folder / f"server-{next(_logs)}.log"
@@ -133,7 +138,7 @@ async def serving(folder: Path, *arguments: str, port: int | None = None, **sett
     environment |= {f"TRANSFERS_{name.upper()}": str(value) for name, value in settings.items()}
     with log.open("wb") as sink:
         process = await asyncio.create_subprocess_exec(
-            str(TRANSFERS), "serve", *arguments, env=environment, stdout=sink, stderr=sink
+            str(TRANSFERS), "serve", *arguments, env=environment, stdout=sink, stderr=sink if stderr is None else stderr
         )
     served = Served(process, f"http://127.0.0.1:{port}", database, log)
     try:

@@ -1,14 +1,18 @@
 """What a line of the log carries, and what it never does."""
 
+import asyncio
 import json
 import logging
-import sys
+import os
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from structlog.contextvars import bound_contextvars
 
-from app.logs import CHATTY, Lines, as_json, as_text, configure_logs, trace
+from app.logs import CHATTY, Lines, Unhindered, as_json, as_text, configure_logs, trace
+from tests.serving import serving
 
 NOTE = "the caller cried"
 
@@ -83,13 +87,106 @@ def test_the_errors_of_a_group_are_all_traced() -> None:
     assert NOTE not in line["exception"]
 
 
+class Pipe:
+    """One whose reader may be slow."""
+
+    def __init__(self) -> None:
+        self.source, self.sink = os.pipe()
+        os.set_blocking(self.source, False)
+
+    def fill(self) -> None:
+        os.set_blocking(self.sink, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(self.sink, b"." * 4096)
+        os.set_blocking(self.sink, True)
+
+    def read(self) -> str:
+        octets = b""
+        with suppress(BlockingIOError):
+            while piece := os.read(self.source, 100_000):
+                octets += piece
+        return octets.decode().lstrip(".")
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    for descriptor in (pipe.source, pipe.sink):
+        with suppress(OSError):
+            os.close(descriptor)
+
+
+def unhindered(pipe: Pipe, most: int = 1_000_000) -> logging.Handler:
+    handler = Unhindered(pipe.sink, most)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
+
+
+def test_lines_are_written_at_once_and_whole_in_their_order(pipe: Pipe) -> None:
+    handler = unhindered(pipe)
+    for message in ("first", "x" * 10_000, "a lone surrogate: \ud800"):
+        handler.handle(record(message))
+        assert pipe.read() == message.replace("\ud800", "\\ud800") + "\n"
+
+
+def test_lines_that_nobody_reads_wait_for_their_reader_and_nobody_for_them(pipe: Pipe) -> None:
+    handler = unhindered(pipe)
+    pipe.fill()
+    for message in ("first", "second"):
+        handler.handle(record(message))
+    assert pipe.read() == ""
+    handler.handle(record("third"))
+    assert pipe.read() == "first\nsecond\nthird\n"
+
+
+def test_the_last_of_them_are_written_at_the_end(pipe: Pipe) -> None:
+    handler = unhindered(pipe)
+    pipe.fill()
+    handler.handle(record("last"))
+    pipe.read()
+    handler.flush()
+    assert pipe.read() == "last\n"
+
+
+def test_how_many_were_too_many_is_told_when_there_is_a_reader_again(pipe: Pipe) -> None:
+    handler = unhindered(pipe, most=20)
+    pipe.fill()
+    for number in range(5):
+        handler.handle(record(f"number {number}"))
+    pipe.read()
+    handler.handle(record("again"))
+    told = "3 lines of the log are lost: they were not read in time\n"
+    assert pipe.read() == f"number 0\nnumber 1\n{told}again\n"
+    handler.handle(record("and again"))
+    assert pipe.read() == "and again\n"
+
+
+def test_a_reader_who_has_left_is_no_trouble(pipe: Pipe, capfd: pytest.CaptureFixture[str]) -> None:
+    handler = unhindered(pipe)
+    os.close(pipe.source)
+    handler.handle(record())
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+async def test_a_server_whose_log_nobody_reads_goes_on(tmp_path: Path, pipe: Pipe) -> None:
+    pipe.fill()
+    async with asyncio.timeout(60), serving(tmp_path, stderr=pipe.sink) as served:
+        for _ in range(3):
+            assert await served.client().ask("{ viewer { subject } }")
+        assert "outcome" not in pipe.read()
+        assert await served.client().ask("{ viewer { subject } }")
+        assert pipe.read().count("outcome=ok") == 4
+
+
 @pytest.mark.usefixtures("plain_logging")
-def test_libraries_that_quote_what_they_handle_are_quiet_at_any_level(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_that_quote_what_they_handle_are_quiet_at_any_level(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logs("json", "DEBUG")
     logging.getLogger("app").debug("ours")
     for name in CHATTY:
         logging.getLogger(name).info(NOTE)
-    sys.stderr.flush()
-    told = capsys.readouterr().err
+    told = capfd.readouterr().err
     assert "ours" in told
     assert NOTE not in told
