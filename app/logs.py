@@ -24,6 +24,8 @@ STDERR = 2
 MOST_BYTES = 1_000_000
 """Of lines that wait for their reader."""
 
+CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+
 
 class Lines(logging.Formatter):
     """There is a line for every operation: structlog's ProcessorFormatter takes twice the time to write it."""
@@ -68,12 +70,21 @@ def as_text(entry: Entry) -> str:
     words = [entry.pop("timestamp"), f"{entry.pop('level'):7}", entry.pop("event")]
     exception = entry.pop("exception", None)
     words += [f"{name}={value}" for name, value in entry.items()]
-    return " ".join(words) + (f"\n{exception}" if exception else "")
+    return on_one_line(" ".join(words)) + (f"\n{exception}" if exception else "")
 
 
 def as_coloured_text() -> Callable[[Entry], str]:
     render = ConsoleRenderer(exception_formatter=plain_traceback)
-    return lambda entry: render(None, "", entry)
+    return lambda entry: render(None, "", {name: _tame(name, value) for name, value in entry.items()})
+
+
+def _tame(name: str, value: object) -> object:
+    return on_one_line(value) if isinstance(value, str) and name != "exception" else value
+
+
+def on_one_line(text: str) -> str:
+    """Whoever is quoted can't begin a line of his own, nor colour it."""
+    return text if text.isprintable() else text.translate(CONTROLS)
 
 
 def renderer(log_format: str) -> Callable[[Entry], str]:

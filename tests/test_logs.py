@@ -4,14 +4,15 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.contextvars import bound_contextvars
 
-from app.logs import CHATTY, Lines, Unhindered, as_json, as_text, configure_logs, trace
+from app.logs import CHATTY, Lines, Unhindered, as_coloured_text, as_json, as_text, configure_logs, trace
 from tests.serving import serving
 
 NOTE = "the caller cried"
@@ -62,6 +63,15 @@ def test_a_line_for_a_persons_eyes() -> None:
     with bound_contextvars(request_id="r1"):
         line = Lines(as_text).format(record(outcome="ok"))
     assert line.split(" ", 1)[1] == "info    operation request_id=r1 outcome=ok"
+
+
+@pytest.mark.parametrize("render", [as_text, as_coloured_text()])
+def test_whoever_is_quoted_can_not_begin_a_line_of_his_own(render: Callable[[dict[str, Any]], str]) -> None:
+    quoted = "SSH-2.0\r\n2030 error \x1b[31mforged\x85\u2028"
+    line = Lines(render).format(record(f"It says {quoted}", why=quoted))
+    assert len(line.splitlines()) == 1
+    assert "\x1b[31mforged" not in line
+    assert line.count("forged") == 2
 
 
 def test_a_fault_is_traced_without_its_message() -> None:
