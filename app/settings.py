@@ -38,6 +38,8 @@ def _web_address(value: str) -> str:
         is_whole = False
     if not is_whole or value.split() != [value]:
         raise ValueError("an address that begins with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("an address without user and password, which would be logged")
     return value
 
 

@@ -53,6 +53,10 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"auth_jwks_url": "nonsense"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address that begins with http"),
         ({"auth_jwks_url": "file:///etc/keys"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address"),
         ({"auth_jwks_url": "https://keys.example:port/"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address"),
+        (
+            {"auth_jwks_url": "http://u:pw@keys.example/"},
+            "TRANSFERS_AUTH_JWKS_URL: Value error, an address without user",
+        ),
         ({"otel_endpoint": "nonsense"}, "TRANSFERS_OTEL_ENDPOINT: Value error, an address that begins with http"),
         ({"otel_endpoint": ""}, "TRANSFERS_OTEL_ENDPOINT: Value error, an address that begins with http"),
         ({"documents": ""}, "TRANSFERS_DOCUMENTS: Value error, the path of a folder"),
@@ -66,6 +70,15 @@ def test_a_setting_that_can_not_be(variables: dict[str, str], why: str) -> None:
     code, told = said("serve", **variables)
     assert (code, told.startswith("transfers: ")) == (2, True)
     assert why in told
+
+
+@pytest.mark.parametrize("host", ["keys.example", "[keys.example", "keys.example:port", " "])
+def test_a_password_in_an_address_is_not_quoted(host: str) -> None:
+    code, told = said(
+        "serve", auth_jwks_url=f"http://us:er@pass:word@{host}/", otel_endpoint=f"http://pass:word@{host}"
+    )
+    assert code == 2
+    assert "word" not in told.replace("password", "")
 
 
 def test_a_demo_whose_tokens_would_be_signed_elsewhere() -> None:
