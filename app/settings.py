@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _of_a_file(cls, value: str) -> str:
+        if not _is_text(value):
+            raise ValueError("the path of a file in UTF-8")
         if value and not _names_file(value):
             raise ValueError(f"only {DRIVER}:/// and the path of a file: other databases are not supported")
         return value
@@ -223,6 +225,15 @@ def is_installed(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # nor what it would be in
         return False
+
+
+def _is_text(value: str) -> bool:
+    """Octets of the environment that are no UTF-8 come as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _names_file(url: str) -> bool:

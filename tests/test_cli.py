@@ -50,6 +50,10 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"database_url": "sqlite+aiosqlite:///x?mode=memory"}, "TRANSFERS_DATABASE_URL: Value error, only"),
         ({"database_url": "postgresql+asyncpg://a:b@c/d"}, "TRANSFERS_DATABASE_URL: Value error, only"),
         ({"database_url": "postgresql+asyncpg://c:port/d"}, "TRANSFERS_DATABASE_URL: Value error, only"),
+        (
+            {"database_url": "sqlite+aiosqlite:////\udcff"},
+            "TRANSFERS_DATABASE_URL: Value error, the path of a file in UTF-8",
+        ),
         ({"auth_jwks_url": "nonsense"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address that begins with http"),
         ({"auth_jwks_url": "file:///etc/keys"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address"),
         ({"auth_jwks_url": "https://keys.example:port/"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address"),
