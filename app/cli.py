@@ -19,7 +19,7 @@ from app.main import CantStart, Server, build_server, build_tokens
 from app.server.listener import listen
 from app.server.serve import serve as serve_until_stopped
 from app.settings import Settings
-from app.watch import Unreachable, watch_transfers
+from app.watch import NoToken, Unreachable, watch_transfers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -120,6 +120,8 @@ def watch(
     """Follow a running server's transfers, live, in a table."""
     try:
         asyncio.run(watch_transfers(url, token, out))
+    except NoToken as error:
+        raise Fail(str(error), 2) from error
     except Unreachable as error:
         raise Fail(str(error)) from error
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -24,8 +25,15 @@ FIELDS = "id type status outcomeReason speakingTo transfereeAddresses { target }
 PAGE = f"{{ transfers(first: {ROWS}) {{ eventCursor nodes {{ {FIELDS} }} }} }}"
 EVENTS = f"subscription ($after: String) {{ transferEvents(after: $after) {{ cursor transfer {{ {FIELDS} }} }} }}"
 
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+"""Of what a bearer token may be made (RFC 6750)."""
+
 Json = dict[str, Any]
 Sleep = Callable[[float], Awaitable[None]]
+
+
+class NoToken(Exception):
+    """It can't be sent."""
 
 
 class Unreachable(Exception):
@@ -126,7 +134,12 @@ class Server:
 
 
 async def watch_transfers(url: str, token: str, console: Console) -> None:
-    """Until it is interrupted. Raises Unreachable when it is refused, or the server can't be reached for some time."""
+    """Until it is interrupted. Raises Unreachable when it is refused, or the server can't be reached for some time.
+
+    And NoToken, which does not show what was given in its place: it may be one, and a line too many.
+    """
+    if not TOKEN.fullmatch(token):
+        raise NoToken("the token is none: it may have letters, digits and -._~+/= alone")
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=None) as client:
         await watch_server(Server(client, url), Transfers(), console)
 

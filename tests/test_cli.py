@@ -161,3 +161,9 @@ def test_a_port_in_use() -> None:
         port = taken.getsockname()[1]
         code, told = said("serve", port=str(port))
     assert (code, told) == (1, f"transfers: can't listen on 127.0.0.1:{port}: it is in use")
+
+
+@pytest.mark.parametrize("token", ["", " ", "secret\n", "secret\nsecret", "secret secret", "sécret", "secret\udcff"])
+def test_a_token_that_is_none_is_not_shown(token: str) -> None:
+    code, told = said("watch", "--token", token, "--url", "http://127.0.0.1:1")
+    assert (code, told) == (2, "transfers: the token is none: it may have letters, digits and -._~+/= alone")
