@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -87,7 +89,8 @@ def _greet(server: Server, host: str, port: int) -> None:
             f'Watch  TRANSFERS_TOKEN="$(.venv/bin/transfers token --customer {CUSTOMER})"',
             f'       .venv/bin/transfers watch --url {url}/graphql --token "$TRANSFERS_TOKEN"',
         ]
-    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    with suppress(OSError):  # nobody is greeted, then
+        print("\n".join(lines), flush=True)  # noqa: T201
 
 
 @app.command(epilog=f"Example: transfers token --customer {CUSTOMER} --permission TRANSFERS_READ --ttl 600")
@@ -128,5 +131,13 @@ def watch(
         raise typer.Exit from None
 
 
+def hold_descriptors() -> None:
+    """A standard stream that is closed leads nowhere, or the next file or socket would be taken for it."""
+    while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(lowest)
+
+
 def main() -> None:
+    hold_descriptors()
     app()

@@ -1,7 +1,11 @@
 """The console command says in one line what is wrong."""
 
+import asyncio
+import signal
 import sqlite3
+from asyncio.subprocess import DEVNULL
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from app.cli import app
 from app.server.listener import listen
 from app.storage.claim import Claim
 from tests.builders import CUSTOMER
+from tests.serving import TRANSFERS, Served, free_port, until_ready
 
 
 def said(*arguments: str, **variables: str) -> tuple[int, str]:
@@ -167,3 +172,18 @@ def test_a_port_in_use() -> None:
 def test_a_token_that_is_none_is_not_shown(token: str) -> None:
     code, told = said("watch", "--token", token, "--url", "http://127.0.0.1:1")
     assert (code, told) == (2, "transfers: the token is none: it may have letters, digits and -._~+/= alone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+async def test_a_server_without_standard_streams_runs(tmp_path: Path, streams: str) -> None:
+    port = free_port()
+    command = ("sh", "-c", f'exec "$0" serve --port {port} {streams}', str(TRANSFERS))
+    process = await asyncio.create_subprocess_exec(*command, stdout=DEVNULL, stderr=DEVNULL)
+    try:
+        await until_ready(Served(process, f"http://127.0.0.1:{port}", "", tmp_path / "transfers.sqlite3.lock"))
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+    assert process.returncode == -signal.SIGTERM
