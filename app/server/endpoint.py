@@ -4,7 +4,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from weakref import WeakSet
 
@@ -68,6 +68,8 @@ class GraphQLEndpoint:
         self._http = self._with_cors(self._respond)
         self._requests = InFlight()
         self._streams: WeakSet[EventStream] = WeakSet()
+        self._arrivals: WeakSet[asyncio.Timeout] = WeakSet()
+        """Of bodies: a client that sends no more would hold up the end."""
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +86,9 @@ class GraphQLEndpoint:
         self.draining = True
         for stream in self._streams:
             stream.cut()
+        for arrival in self._arrivals:
+            with suppress(RuntimeError):  # it is over already
+                arrival.reschedule(0)
         await self._sockets.drain()
         await self._requests.settle()
         await self._operations.settle()
@@ -149,9 +154,14 @@ class GraphQLEndpoint:
 
     async def _body(self, request: HTTPRequest) -> bytes:
         try:
-            async with asyncio.timeout(self._limits.execution_timeout):
+            async with asyncio.timeout(self._limits.execution_timeout) as arrival:
+                self._arrivals.add(arrival)
+                if self.draining:  # it was told to stop while the keys were fetched, say
+                    arrival.reschedule(0)
                 return await _read(request, self._limits.body_bytes)
         except TimeoutError as error:
+            if self.draining:
+                raise Unavailable(STOPPING) from error
             raise TransportError(408, "REQUEST_TIMEOUT", "The request did not arrive in time") from error
 
     def _take_place(self, request: HTTPRequest, viewer: Viewer, held: ExitStack) -> None:

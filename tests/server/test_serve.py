@@ -89,6 +89,21 @@ async def test_mutations_in_flight_are_finished_and_subscriptions_sent_elsewhere
             assert await process.wait() == -signal.SIGTERM
 
 
+async def test_it_does_not_wait_for_a_body_that_has_not_arrived() -> None:
+    async with serving(grace=60) as (process, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = {"Host": "x", "Content-Type": "application/json", "Content-Length": "500", "Expect": "100-continue"}
+        lines = [f"{name}: {value}\r\n" for name, value in (head | authorization()).items()]
+        writer.write(f"POST /graphql HTTP/1.1\r\n{''.join(lines)}\r\n".encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")  # it waits for the body
+        writer.write(b"{")
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(8):
+            assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+            assert await process.wait() == -signal.SIGTERM
+        writer.close()
+
+
 async def test_it_does_not_wait_for_ever() -> None:
     async with serving(grace=0.5) as (process, port), subscribed(port, "mutation { slowNote }"), client(port) as asking:
         answer = asyncio.create_task(asking.post("/graphql", json={"query": "mutation { slowNote }"}))
