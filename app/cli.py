@@ -76,8 +76,8 @@ def serve(
         why = "it is in use" if is_taken else getattr(error, "strerror", None) or error
         raise Fail(f"can't listen on {settings.host}:{settings.port}: {why}") from error
     _greet(server, *listener.getsockname()[:2])
-    drain = server.endpoint.drain
-    uvloop.run(serve_until_stopped(server.app, listener, drain, settings.grace_seconds, server.limits))
+    drain, turned_away = server.endpoint.drain, server.house.metrics.turned_away
+    uvloop.run(serve_until_stopped(server.app, listener, drain, settings.grace_seconds, server.limits, turned_away))
 
 
 def _greet(server: Server, host: str, port: int) -> None:

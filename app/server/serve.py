@@ -4,7 +4,9 @@ import asyncio
 import logging
 import resource
 import socket
+import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,6 +16,8 @@ from app.server.patience import Config, TurnedAway
 
 logger = logging.getLogger(__name__)
 
+SPARE_FILES = 100
+"""For the database, and for what we ask others."""
 Drain = Callable[[], Awaitable[None]]
 DEFAULTS = TransportLimits()
 
@@ -42,10 +46,20 @@ class Server(uvicorn.Server):
             logger.exception("The end was not in good order")
 
 
-def allow_many_files() -> None:
+def allow_many_files() -> int:
     """As many as the operator's hard limit has: the usual soft one of 1,024 is one connection each."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
+
+
+def within(files: int, limits: TransportLimits) -> TransportLimits:
+    """A connection that no file is left for would be dropped without a word, and others with it."""
+    if limits.connections + SPARE_FILES <= files:
+        return limits
+    connections = max(1, files - SPARE_FILES)
+    logger.warning("At most %s connections, since the process may have %s files open", connections, files)
+    return replace(limits, connections=connections)
 
 
 async def serve(
@@ -57,6 +71,5 @@ async def serve(
     turned_away: TurnedAway = lambda code: None,
 ) -> None:
     """Until SIGTERM or SIGINT. Then work in flight has `grace` seconds, and two more until it is cancelled."""
-    allow_many_files()
-    config = Config(app, limits, turned_away)
+    config = Config(app, within(allow_many_files(), limits), turned_away)
     await Server(config, drain, grace).serve(sockets=[listener])

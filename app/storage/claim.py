@@ -39,7 +39,7 @@ class Claim:
 
     def _check_names(self, file: Path) -> None:
         """By another name another lock would be found, and another log of what is not in the file yet."""
-        if file.exists() and file.stat().st_nlink > 1:
+        if file.is_file() and file.stat().st_nlink > 1:
             raise Claimed(f"{self._database} has other names (hard links), by which another server could use it")
 
     def give_up(self) -> None:

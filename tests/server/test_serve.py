@@ -17,6 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from app.server.limits import TransportLimits
+from app.server.serve import within
 from tests.server.toy import authorization, token
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="There are no such signals")]
@@ -136,3 +138,11 @@ async def test_the_reference_clients_read_to_the_end(node_scripts: Path, way: st
             counts = [(await events(follower, "next"))["data"]["count"] for _ in range(3)]
             await events(follower, "complete")
     assert counts == [0, 1, 2]
+
+
+def test_there_are_no_more_connections_than_files_for_them(caplog: pytest.LogCaptureFixture) -> None:
+    limits = TransportLimits()
+    assert within(20_100, limits) is limits
+    assert within(1_024, limits).connections == 924
+    assert within(48, limits).connections == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
