@@ -8,6 +8,7 @@ the types of an interface) all count, and so does one that is named twice.
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -176,8 +177,8 @@ def literal_size(value: ValueNode | None) -> int | None:
 
 
 def value_size(value: object) -> int | None:
-    if isinstance(value, int):
-        return _within_page(value)
+    if isinstance(value, int | float):  # 100.0 is an Int, too; core refuses what is not integral
+        return _within_page(int(value)) if isfinite(value) else MOST
     if isinstance(value, (list, tuple)):
         return _within_page(len(value))
     return None if value is None else 1

@@ -1,5 +1,6 @@
 """What asks for too much is refused before it runs, and what clients need passes."""
 
+import math
 import re
 import time
 from collections.abc import Iterable
@@ -290,6 +291,10 @@ class TestCost:
     def test_a_size_is_never_more_than_a_page(self) -> None:
         assert [value_size(it) for it in (None, 5, -5, 10**9, [1, 2], range(3))] == [None, 5, 0, 100, 2, 1]
         assert literal_size(None) is None
+
+    def test_a_size_written_as_a_float_counts_as_the_integer_that_core_takes_it_for(self) -> None:
+        text = "query ($n: Int) { transfers(first: $n) { nodes { id } } }"
+        assert [cost_of(text, n=it) for it in (100.0, 1e2, 20.0, 1e300, -1.0, math.inf)] == [101, 101, 21, 101, 1, 101]
 
     def test_fragments_are_measured_once_however_often_they_are_used(self) -> None:
         assert cost_of(a_fan_out(45), Limits(max_depth=100)) == 2**46 - 1

@@ -114,6 +114,17 @@ async def test_a_fan_out_of_lists(house: Premises) -> None:
     assert await codes(house, listed(2)) == ["QUERY_TOO_COMPLEX"]
 
 
+async def test_a_page_size_in_disguise(house: Premises) -> None:
+    """An Int may be written 100.0, and is the page size that it is."""
+    inner = "id"
+    for _ in range(3):
+        inner = f"events(first: $n) {{ nodes {{ transfer {{ {inner} }} }} }}"
+    query = f"query ($n: Int) {{ transfers(first: $n) {{ nodes {{ {inner} }} }} }}"
+    async with cheaply(), house.client() as client:
+        answers = [await client.post("/graphql", json={"query": query, "variables": {"n": n}}) for n in (100, 100.0)]
+    assert [answer.json()["errors"][0]["extensions"]["code"] for answer in answers] == ["QUERY_TOO_COMPLEX"] * 2
+
+
 async def test_a_deep_document(house: Premises) -> None:
     assert await codes(house, nested(20)) == ["QUERY_TOO_DEEP"]
     assert await codes(house, nested(190)) == ["QUERY_TOO_DEEP"]
