@@ -1,10 +1,11 @@
 """Refuses what asks for too much, before it runs: limits as a validation rule, and a budget a principal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
     ExecutionResult,
     FieldNode,
@@ -15,14 +16,21 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     ValidationRule,
+    validate,
 )
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
 from app.api.cost import ROWS, Meter, counted_cost, operations
 from app.api.limits import Budget, LimitExceeded, Limits, Principal, too_complex, too_many
 from app.api.plans import Plan, Plans
+
+MOST_ERRORS = 5
+SUGGESTIONS = 300  # points for an error: to say what was meant, core compares a name with all that the schema has
+
+OF_STRAWBERRY = (MaybeNullValidationRule, OneOfInputValidationRule)
 
 
 class Marks(NamedTuple):
@@ -80,6 +88,17 @@ def limits_rule(limits: Limits) -> type[ValidationRule]:
             check_document(self.context.schema, node, limits)
 
     return LimitsRule
+
+
+def errors_in(
+    schema: GraphQLSchema,
+    document: DocumentNode,
+    rules: Iterable[type[ASTValidationRule]],
+    *,
+    hide_suggestions: bool = False,
+) -> list[GraphQLError]:
+    """The first of them, by these rules and by Strawberry's own."""
+    return validate(schema, document, (*rules, *OF_STRAWBERRY), MOST_ERRORS, hide_suggestions=hide_suggestions)
 
 
 def principal_of(context: ExecutionContext) -> Principal:
@@ -171,7 +190,9 @@ class GuardExtension(SchemaExtension):
         reading = Charge(self._budget, principal_of(context), int(len(context.query or "") * self._limits.reading))
         if reading.wait:
             return [reading.refusal()]
-        errors = validate_document(context.schema._schema, plan.document, rules)
+        hidden = context.schema.config.disable_field_suggestions
+        errors = errors_in(context.schema._schema, plan.document, rules, hide_suggestions=hidden)
+        self._budget.settle(principal_of(context), 0 if hidden else -SUGGESTIONS * len(errors))
         if not errors and self._plan and context.query:
             plan.valid_under = rules
             self._plans.keep(context.query, plan)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Self
 
 from graphql import ASTValidationRule, GraphQLError, GraphQLSchema, parse, specified_rules
-from strawberry.schema.schema import validate_document
 
 from app.api.cost import operations
-from app.api.guard import check_document
+from app.api.guard import check_document, errors_in
 from app.api.limits import Limits
 from app.api.plans import parse_within
 
@@ -88,7 +87,7 @@ def _checked(path: Path, octets: bytes, schema: GraphQLSchema, limits: Limits, r
         text = octets.decode()
         document = parse_within(_plain(text), limits)
         check_document(schema, document, limits)
-        for error in validate_document(schema, document, rules):
+        for error in errors_in(schema, document, rules):
             raise error
     except (UnicodeDecodeError, GraphQLError) as error:
         raise ValueError(f"{path} can't be run: {getattr(error, 'message', error)}") from error

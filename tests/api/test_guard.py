@@ -9,6 +9,7 @@ import pytest
 import strawberry
 from graphql import DocumentNode, GraphQLError, ValidationRule, get_introspection_query
 from strawberry.extensions import AddValidationRules, DisableIntrospection, SchemaExtension
+from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 
 from app.api.guard import guard_extension
@@ -105,13 +106,15 @@ def viewer(subject: str) -> Viewer:
 class Server:
     limits: Limits = field(default_factory=Limits)
     more: list[Callable[[], SchemaExtension] | type[SchemaExtension]] = field(default_factory=list)
+    suggestions: bool = False
 
     def __post_init__(self) -> None:
         ran.clear()
         self.clock = Clock()
         self.budget = Budget(self.limits.capacity, self.limits.restore_rate, self.clock)
         extensions = [*self.more, guard_extension(self.limits, self.budget)]
-        self.schema = strawberry.Schema(Query, Mutation, Subscription, extensions=extensions)
+        config = StrawberryConfig(disable_field_suggestions=not self.suggestions)
+        self.schema = strawberry.Schema(Query, Mutation, Subscription, extensions=extensions, config=config)
 
     async def ask(self, query: str, subject: str | None = "ann", **variables: Any) -> ExecutionResult:
         context = Context(viewer(subject) if subject else None)
@@ -305,6 +308,23 @@ class TestLimitsOfAnOperation:
     async def test_a_synchronous_execution_is_guarded_too(self) -> None:
         result = Server().schema.execute_sync("{ " + "a: __typename " * 101 + "}")
         assert code_of(result) == "TOO_MANY_ALIASES"
+
+
+class TestWrongDocuments:
+    query = "{" + " ".join(f"...on Cal{number} {{ id }}" for number in range(100)) + "}"
+
+    async def test_are_told_their_first_errors(self) -> None:
+        errors = (await Server().ask(self.query)).errors or []
+        first, *_, last = [error.message for error in errors]
+        assert (first, len(errors)) == ("Unknown type 'Cal0'.", 6)
+        assert last.startswith("Too many validation errors")
+
+    @pytest.mark.parametrize(("suggestions", "points"), [(False, 0), (True, 6 * 300)])
+    async def test_pay_for_the_search_for_what_was_meant(self, suggestions: bool, points: int) -> None:
+        server = Server(Limits(reading=0), suggestions=suggestions)
+        message = error_of(await server.ask(self.query)).message
+        assert ("Did you mean" in message) is suggestions
+        assert server.budget.remaining(("customer", "ann")) == Limits().capacity - points
 
 
 class TestPlansInUse:

@@ -211,6 +211,16 @@ async def test_nor_are_there_any_on_a_socket(beyond_loopback: Premises) -> None:
             assert "Did you mean" not in str(message)
 
 
+@pytest.mark.parametrize("suggestions", [True, False])
+async def test_a_hundred_misspelt_names(house: Premises, beyond_loopback: Premises, suggestions: bool) -> None:
+    """Each is looked for among all names of the schema: where suggestions are given, to give few."""
+    query = "{" + " ".join(f"...on SimulateAnswerInp{n}{{id}}" for n in range(101)) + "}"
+    found = await refusals(house if suggestions else beyond_loopback, query)
+    assert len(found) < 10
+    assert found[0][0] == "GRAPHQL_VALIDATION_FAILED"
+    assert ("Did you mean" in found[0][1]) is suggestions
+
+
 @pytest.mark.parametrize("path", ["/", "/graphiql", "/graphiql/", "/graphiql/session.json", "/metrics"])
 async def test_pages_beyond_loopback(beyond_loopback: Premises, path: str) -> None:
     async with beyond_loopback.client() as client:
@@ -471,7 +481,7 @@ async def test_to_count_long_lists_again_and_again(house: Premises) -> None:
 
 
 async def test_documents_that_are_new_each_time_are_paid_for_though_they_are_wrong(tmp_path: Path) -> None:
-    async with premises(tmp_path, max_cost=40, budget=100, budget_rate=1) as house:
+    async with premises(tmp_path, host="0.0.0.0", max_cost=40, budget=100, budget_rate=1) as house:
         documents = [f"{{ wrong_{n} {' ' * 100} }}" for n in range(4)]
         refused = [await codes(house, document) for document in documents[:3]]
         throttled = await codes(house, documents[3], 429)
