@@ -17,7 +17,7 @@ from app.domain.events import event_of
 from app.domain.life import Change, advance, is_done, knows
 from app.domain.refusals import Refusal, RefusalCode
 from app.domain.sightings import Sighting, sightings, timed_out
-from app.domain.start import StartRequest, begin, check_call, check_same_party, fingerprint, normalised
+from app.domain.start import StartRequest, begin, check_call, check_same_party, has_started, normalised
 from app.domain.steps import Trigger
 from app.domain.transfer import SpeakingTo, Transfer
 from app.domain.viewer import Permission, Viewer
@@ -149,7 +149,7 @@ class Transfers:
         if request.idempotency_key is None:
             return None
         started = await transfers.by_idempotency_key(connection, viewer.customer_id, request.idempotency_key)
-        if started and started.fingerprint != fingerprint(request):
+        if started and not has_started(started, request):
             raise Refusal(
                 RefusalCode.IDEMPOTENCY_CONFLICT,
                 "This idempotency key has started a transfer with another input.",

@@ -3,11 +3,13 @@
 An object costs 1, and 1 more for every 50 fields asked of it; scalars are in that. A field of a mutation costs 10 more,
 the start of a subscription 10. A list costs as many objects as it may hold: the page size (first, last) of the
 connection around, the number of ids, or what Limits says of lists without a size. To count a whole list costs 5,000, of
-which comes back what it did not need: a point counts 70 rows. Selections that exclude each other (@include and @skip,
-the types of an interface) all count, and so does one that is named twice.
+which comes back what it did not need: a point counts 70 rows. What is handed in costs 1 for each member of a list and
+each field of an object, for every argument that it is given to; the first 20 of an operation are free. Selections that
+exclude each other (@include and @skip, the types of an interface) all count, and so does one that is named twice.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionNode,
@@ -39,6 +42,7 @@ from app.api.limits import Limits, too_deep
 from app.api.sizes import MOST, PAGE
 
 WIDTH = 50
+FREE_INPUTS = 20
 MUTATION = 10
 SUBSCRIPTION = 10
 COUNT = 5_000  # 350,000 rows; they take as long as 200 reads of a transfer with its links
@@ -61,6 +65,13 @@ class Weight(NamedTuple):
 
 
 NOTHING = Weight()
+
+
+class Inputs(NamedTuple):
+    """What the text of an operation hands to its fields, and how often each variable."""
+
+    literals: int
+    uses: Counter[str]
 
 
 class Meter:
@@ -195,6 +206,53 @@ def sizes_of(operation: OperationDefinitionNode, values: Mapping[str, object]) -
         for it in operation.variable_definitions or ()
         for name in (it.variable.name.value,)
     }
+
+
+def inputs_of(document: DocumentNode, operation: OperationDefinitionNode) -> Inputs:
+    """Those of a fragment once: no list and no object can be handed to a field below the root."""
+    literals, uses = 0, Counter[str]()
+    todo: list[Any] = [operation, *(it for it in document.definitions if isinstance(it, FragmentDefinitionNode))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, VariableNode):
+            uses[node.name.value] += 1
+        members = _members(node)
+        literals += len(members)
+        inner = getattr(node, "selection_set", None)
+        arguments = getattr(node, "arguments", None) or ()
+        todo += (*members, *(it.value for it in arguments), *(inner.selections if inner else ()))
+    return Inputs(literals, uses)
+
+
+def input_cost(inputs: Inputs, operation: OperationDefinitionNode, values: Mapping[str, object]) -> int:
+    """Core makes the value of an argument anew for each that it is given to."""
+    defaults = {it.variable.name.value: it.default_value for it in operation.variable_definitions or ()}
+    given = {**defaults, **values}
+    of_variables = sum(count * _size_of(given.get(name)) for name, count in inputs.uses.items())
+    return max(0, inputs.literals + of_variables - FREE_INPUTS)
+
+
+def _size_of(value: object) -> int:
+    """Of a literal, too."""
+    found, todo = 0, [value]
+    while todo:
+        members = _members(todo.pop())
+        found += len(members)
+        todo += members
+    return found
+
+
+def _members(value: object) -> Collection[object]:
+    match value:
+        case dict():
+            return value.values()
+        case list() | tuple():
+            return value
+        case ListValueNode():
+            return value.values
+        case ObjectValueNode():
+            return [it.value for it in value.fields]
+    return ()
 
 
 def counted_cost(data: Mapping[str, Any] | None, operation: OperationType) -> int:

@@ -176,7 +176,7 @@ class GuardExtension(SchemaExtension):
         # A subscription has none yet; its start is paid as asked, and its events are free.
         if self._charge and isinstance(result, ExecutionResult):
             rows = getattr(self.execution_context.context, "counted", 0)
-            self._charge.settle(counted_cost(result.data, self._kind) + rows // ROWS)
+            self._charge.settle(self._inputs + counted_cost(result.data, self._kind) + rows // ROWS)
 
     def get_results(self) -> dict[str, Any]:
         reported = self._charge if self._limits.report_cost and not self._streams else None
@@ -203,7 +203,9 @@ class GuardExtension(SchemaExtension):
         operation = plan.operation(context.operation_name)
         self._kind = operation.operation
         self._streams = self._kind is OperationType.SUBSCRIPTION
-        cost = plan.cost(context.schema._schema, operation, context.variables or {}, self._limits)
+        values = context.variables or {}
+        self._inputs = plan.input_cost(operation, values)
+        cost = self._inputs + plan.cost(context.schema._schema, operation, values, self._limits)
         try:
             check_cost(cost, self._limits)
         except LimitExceeded as error:

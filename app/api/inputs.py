@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import strawberry
 from strawberry import ID, Maybe
@@ -26,6 +26,11 @@ def known(value: E) -> E:
     if value.name == "UNKNOWN":
         raise bad_input("UNKNOWN can't be asked for.")
     return value
+
+
+def _conditions(given: object) -> dict[str, Any]:
+    """What stands twice in a list, once: a subscription holds every event against it."""
+    return {name: list(dict.fromkeys(it)) if isinstance(it, list) else it for name, it in vars(given).items()}
 
 
 @strawberry.input(
@@ -51,7 +56,7 @@ class TransferFilter:
 
 
 def transfer_filter(given: TransferFilter | None) -> lists.TransferFilter:
-    return lists.TransferFilter(**vars(given)) if given else lists.TransferFilter()
+    return lists.TransferFilter(**_conditions(given)) if given else lists.TransferFilter()
 
 
 @strawberry.input(
@@ -68,7 +73,7 @@ class TransferEventFilter:
 
 
 def event_filter(given: TransferEventFilter | None) -> feeds.EventFilter:
-    return feeds.EventFilter(**vars(given)) if given else feeds.EventFilter()
+    return feeds.EventFilter(**_conditions(given)) if given else feeds.EventFilter()
 
 
 @strawberry.input(
@@ -91,7 +96,7 @@ def call_filter(given: CallFilter | None) -> lists.CallFilter:
         return lists.CallFilter()
     for value in (*(given.statuses or ()), *((given.direction,) if given.direction else ())):
         known(value)
-    return lists.CallFilter(**vars(given))
+    return lists.CallFilter(**_conditions(given))
 
 
 @strawberry.input(description="Whom to call.")

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 from graphql import DocumentNode, GraphQLSchema, GraphQLSyntaxError, OperationDefinitionNode, parse
 
-from app.api.cost import Meter, operations, sizes_of
+from app.api.cost import Inputs, Meter, input_cost, inputs_of, operations, sizes_of
 from app.api.limits import LimitExceeded, Limits, too_long
 
 # Of the documents kept, in characters; a character takes some 50 bytes of memory when parsed.
@@ -47,6 +47,7 @@ class Plan:
         self.document = document
         self.valid_under: tuple[object, ...] = ()
         self._costs: dict[tuple[object, ...], int] = {}
+        self._inputs: dict[str | None, Inputs] = {}
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         found = operations(self.document)
@@ -63,6 +64,13 @@ class Plan:
             self._costs = {} if len(self._costs) >= KEPT_COSTS else self._costs
             known = self._costs[key] = Meter(schema, self.document, limits, sizes).cost(operation)
         return known
+
+    def input_cost(self, operation: OperationDefinitionNode, values: Mapping[str, object]) -> int:
+        name = operation.name.value if operation.name else None
+        known = self._inputs.get(name)
+        if known is None:
+            known = self._inputs[name] = inputs_of(self.document, operation)
+        return input_cost(known, operation, values)
 
 
 class Plans:

@@ -54,6 +54,15 @@ def normalised(request: StartRequest) -> StartRequest:
     return replace(request, transferee_addresses=addresses)
 
 
+def has_started(transfer: Transfer, request: StartRequest) -> bool:
+    """Whether it is the same request that has started this transfer.
+
+    One with more than any transfer has can't be: its fingerprint, which may take long, is not taken.
+    """
+    many = len(request.transferee_addresses) > MOST_ADDRESSES or len(request.metadata) > MOST_METADATA_ENTRIES
+    return not many and transfer.fingerprint == fingerprint(request)
+
+
 def fingerprint(request: StartRequest) -> str:
     """The same for the same normalised request, however its addresses are spelled and its metadata ordered."""
     plain = replace(_leniently(request), idempotency_key=None, metadata=tuple(sorted(request.metadata)))

@@ -66,6 +66,10 @@ class Query:
         ran.append("calls")
         return page(first)
 
+    @strawberry.field
+    async def named(self, ids: list[strawberry.ID]) -> int:
+        return len(ids)
+
 
 @strawberry.type
 class Mutation:
@@ -296,6 +300,11 @@ class TestLimitsOfAnOperation:
             "requested": 5_001,
             "actual": 1 + 7_000 // 70,
         }
+
+    async def test_what_is_handed_in_is_paid_for_and_not_given_back(self) -> None:
+        query = "query ($ids: [ID!]!) { a: named(ids: $ids) b: named(ids: $ids) }"
+        result = await Server().ask(query, ids=[str(number) for number in range(100)])
+        assert (cost_of(result)["requested"], cost_of(result)["actual"]) == (1 + 180, 1 + 180)
 
     async def test_the_operation_that_runs_is_the_one_that_is_measured(self) -> None:
         server, query = poor(), "query A { hello } query B { calls(first: 50) { nodes { id } } }"

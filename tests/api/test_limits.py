@@ -22,7 +22,17 @@ from graphql import (
     validate,
 )
 
-from app.api.cost import COUNT, Meter, counted_cost, literal_size, operations, sizes_of, value_size
+from app.api.cost import (
+    COUNT,
+    Meter,
+    counted_cost,
+    input_cost,
+    inputs_of,
+    literal_size,
+    operations,
+    sizes_of,
+    value_size,
+)
 from app.api.guard import limits_rule
 from app.api.limits import Budget, LimitExceeded, Limits, too_complex
 from app.api.plans import Plan, Plans, count_tokens, parse_within
@@ -307,6 +317,37 @@ class TestCost:
             == 2 * 10 + 2
         )
         assert counted_cost(None, OperationType.QUERY) == 1
+
+
+class TestInputs:
+    def cost(self, text: str, **values: object) -> int:
+        document = parse(text)
+        operation = operations(document)[0]
+        return input_cost(inputs_of(document, operation), operation, values)
+
+    @pytest.mark.parametrize(
+        ("text", "cost"),
+        [
+            ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", 1_000 - 20),
+            ("query ($ids: [ID!]!) { a: nodes(ids: $ids) { id } b: nodes(ids: $ids) { id } }", 2_000 - 20),
+            ("query ($ids: [ID!]!) { ...F } fragment F on Query { nodes(ids: $ids) { id } }", 1_000 - 20),
+            ("query ($ids: [ID!]!) { a(filter: { ids: [$ids, $ids] }) }", 3 + 2_000 - 20),
+            ("query A { viewer { subject } } query B($ids: [ID!]!) { nodes(ids: $ids) { id } }", 0),
+            ("{ nodes(ids: [" + "1 " * 100 + "]) { id } }", 100 - 20),
+            (
+                "query ($id: ID = [" + "1 " * 100 + "]) { a: nodes(ids: $id) { id } b: nodes(ids: $id) { id } }",
+                200 - 20,
+            ),
+        ],
+    )
+    def test_cost_as_often_as_they_are_handed_to_a_field(self, text: str, cost: int) -> None:
+        assert self.cost(text, ids=[str(number) for number in range(1_000)]) == cost
+
+    def test_objects_cost_their_fields(self) -> None:
+        text = "mutation ($input: Input!) { startTransfer(input: $input) { __typename } }"
+        address = {"type": "TEL", "target": "+15550000101"}
+        assert self.cost(text, input={"type": "BLIND", "addresses": [address] * 3}) == 0
+        assert self.cost(text, input={"type": "BLIND", "addresses": [address] * 2_800}) == 2 + 3 * 2_800 - 20
 
 
 class TestLimits:

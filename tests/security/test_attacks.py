@@ -125,6 +125,23 @@ async def test_a_page_size_in_disguise(house: Premises) -> None:
     assert [answer.json()["errors"][0]["extensions"]["code"] for answer in answers] == ["QUERY_TOO_COMPLEX"] * 2
 
 
+ADDRESSES = {"type": "BLIND", "transfererCallId": "", "transfereeAddresses": [{"type": "AI", "target": ""}] * 2_800}
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        ("query($it: TransferFilter)", "transfers(filter: $it)", {"statuses": ["MERGED"] * 8_000}),
+        ("mutation($it: StartTransferInput!)", "startTransfer(input: $it)", ADDRESSES),
+    ],
+)
+async def test_a_large_value_used_a_hundred_times(house: Premises, kind: str, field: str, value: Json) -> None:
+    uses = " ".join(f"a{n}: {field} {{ __typename }}" for n in range(100))
+    async with cheaply(), house.client() as client:
+        answer = await client.post("/graphql", json={"query": f"{kind} {{ {uses} }}", "variables": {"it": value}})
+    assert answer.json()["errors"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+
+
 async def test_a_deep_document(house: Premises) -> None:
     assert await codes(house, nested(20)) == ["QUERY_TOO_DEEP"]
     assert await codes(house, nested(190)) == ["QUERY_TOO_DEEP"]

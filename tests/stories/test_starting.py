@@ -34,6 +34,15 @@ async def test_the_same_key_with_another_input_is_a_conflict(desk: Desk) -> None
     assert refused.value.error["transfer"] == {"id": first["id"]}
 
 
+async def test_the_same_key_with_more_than_can_be_asked_for_is_a_conflict_too(desk: Desk) -> None:
+    talk = await desk.talk()
+    await desk.start(talk, "0101", idempotencyKey="once")
+    for change in ({"transfereeAddresses": [tel("+1555")] * 1_000}, {"metadata": [{"key": "k", "value": "v"}] * 1_000}):
+        with pytest.raises(Refused) as refused:
+            await desk.start(talk, "0101", idempotencyKey="once", **change)
+        assert refused.value.code == "IDEMPOTENCY_CONFLICT"
+
+
 async def test_one_live_transfer_per_call(desk: Desk) -> None:
     talk = await desk.talk()
     first = await desk.start(talk, "0107")
