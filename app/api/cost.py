@@ -1,11 +1,12 @@
 """What an operation costs, by its text and the sizes of its pages, and what its result has cost.
 
-An object costs 1, and 1 more for every 50 fields asked of it; scalars are in that. A field of a mutation costs 10 more,
-the start of a subscription 10. A list costs as many objects as it may hold: the page size (first, last) of the
-connection around, the number of ids, or what Limits says of lists without a size. To count a whole list costs 5,000, of
-which comes back what it did not need: a point counts 70 rows. What is handed in costs 1 for each member of a list and
-each field of an object, for every argument that it is given to; the first 20 of an operation are free. Selections that
-exclude each other (@include and @skip, the types of an interface) all count, and so does one that is named twice.
+An object costs 1, and 1 more for every 50 fields asked of it; scalars are in that, and a long text counts as a field
+for every 20 characters that it may have. A field of a mutation costs 10 more, the start of a subscription 10. A list
+costs as many objects as it may hold: the page size (first, last) of the connection around, the number of ids, or what
+Limits says of lists without a size. To count a whole list costs 5,000, of which comes back what it did not need: a
+point counts 70 rows. What is handed in costs 1 for each member of a list and each field of an object, for every
+argument that it is given to; the first 20 of an operation are free. Selections that exclude each other (@include and
+@skip, the types of an interface) all count, and so does one that is named twice.
 """
 
 from collections import Counter
@@ -42,6 +43,8 @@ from app.api.limits import Limits, too_deep
 from app.api.sizes import MOST, PAGE
 
 WIDTH = 50
+CHARACTERS = 20
+LONG = 100  # Characters: a result's shorter texts are in the price of their objects.
 FREE_INPUTS = 20
 MUTATION = 10
 SUBSCRIPTION = 10
@@ -138,7 +141,8 @@ class Meter:
         field = self._schema.get_field(parent, name)
         named = get_named_type(field.type) if field else None
         if field is None or not is_composite_type(named):
-            return Weight(leaves=1, counts=int(name == "totalCount"))
+            characters = self._limits.long_texts.get(f"{parent.name}.{name}", CHARACTERS)
+            return Weight(leaves=characters // CHARACTERS, counts=int(name == "totalCount"))
         if name.startswith("__"):
             level = min(level, self._limits.max_depth - INTROSPECTION_DEPTH)
         inner = self._selections(node.selection_set, named, level + 1) if node.selection_set else NOTHING
@@ -258,7 +262,7 @@ def _members(value: object) -> Collection[object]:
 def counted_cost(data: Mapping[str, Any] | None, operation: OperationType) -> int:
     """The cost of a result by what it holds: the same prices, the true sizes."""
     base = MUTATION * len(data or ()) if operation is OperationType.MUTATION else 0
-    found, todo = 0, [*(data or {}).values()]
+    found, characters, todo = 0, 0, [*(data or {}).values()]
     while todo:
         value = todo.pop()
         if isinstance(value, dict):
@@ -266,7 +270,9 @@ def counted_cost(data: Mapping[str, Any] | None, operation: OperationType) -> in
             todo += value.values()
         elif isinstance(value, list):
             todo += value
-    return max(1, base + found)
+        elif isinstance(value, str) and len(value) > LONG:
+            characters += len(value)
+    return max(1, base + found + characters // (CHARACTERS * WIDTH))
 
 
 def operations(document: DocumentNode) -> list[OperationDefinitionNode]:

@@ -7,13 +7,28 @@ from dataclasses import dataclass, field
 
 from graphql.validation.validate import ValidationAbortedError
 
+from app.domain.addresses import LONGEST
+from app.domain.start import (
+    MOST_KEY_CHARACTERS,
+    MOST_METADATA_ENTRIES,
+    MOST_NOTE_CHARACTERS,
+    MOST_VALUE_CHARACTERS,
+)
+
 # The customer and the subject of a token. Those without a token share one.
 Principal = tuple[str, str]
 
 
 def _long_lists() -> Mapping[str, int]:
-    """The lists without a page size whose members are links to rows, and that may be long."""
-    return {"Conference.calls": 100, "Transfer.heldCalls": 100}
+    """The lists without a page size that may be long."""
+    return {"Conference.calls": 100, "Transfer.heldCalls": 100, "Transfer.metadata": MOST_METADATA_ENTRIES}
+
+
+def _long_texts() -> Mapping[str, int]:
+    """The fields whose texts are long, when they are as long as they may be."""
+    address = dict.fromkeys(("Address.target", "Address.targetName", "Address.name", "Address.detail"), LONGEST)
+    metadata = {"MetadataEntry.key": MOST_KEY_CHARACTERS, "MetadataEntry.value": MOST_VALUE_CHARACTERS}
+    return {"Transfer.note": MOST_NOTE_CHARACTERS, **metadata, **address}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +47,7 @@ class Limits:
     reading: float = 0.25  # points for a character of an unknown document: to check it takes longer than to run it
     list_size: int = 10  # what a list without a page size is taken for
     list_sizes: Mapping[str, int] = field(default_factory=_long_lists)  # by "Type.field", where that is too few
+    long_texts: Mapping[str, int] = field(default_factory=_long_texts)  # characters, by "Type.field"
     report_cost: bool = True  # as `extensions.cost`
 
     def __post_init__(self) -> None:

@@ -277,6 +277,11 @@ class TestCost:
             ("{ transfer(id: 1) { heldCallIds heldCalls { id } } }", 1 + 100),
             ("{ conference(id: 1) { calls { id source { target } } } }", 1 + 100 * 2),
             ("{ viewer { " + " ".join(f"a{i}: subject" for i in range(60)) + " } }", 2),
+            ("{ transfer(id: 1) { note } }", 1 + 2),
+            ("{ transfers(first: 10) { nodes { " + " ".join(f"a{i}: note" for i in range(99)) + " } } }", 1 + 10 * 199),
+            ("{ transfer(id: 1) { metadata { a: value b: value } } }", 1 + 20 * 2),
+            ("{ transfer(id: 1) { transfereeAddresses { " + scalars_of("Address") + " } } }", 1 + 10),
+            ("{ transfer(id: 1) { transfereeAddresses { a: name b: name c: name d: name e: name } } }", 1 + 10 * 2),
             ("mutation { startTransfer(id: 1) { transfer { id } userErrors { message } } }", 10 + 1 + 1 + 10),
             ("mutation { a: startTransfer(id: 1) { __typename } b: startTransfer(id: 2) { __typename } }", 22),
             ("subscription { transferChanged(id: 1) { id transfer { id } } }", 10 + 2),
@@ -317,6 +322,12 @@ class TestCost:
             == 2 * 10 + 2
         )
         assert counted_cost(None, OperationType.QUERY) == 1
+
+    def test_of_a_result_with_long_texts_is_as_it_was_asked_for(self) -> None:
+        text = "{ transfer(id: 1) { " + " ".join(f"a{i}: note" for i in range(10)) + " } }"
+        notes = {f"a{number}": "x" * 2_000 for number in range(10)}
+        assert counted_cost({"transfer": notes}, OperationType.QUERY) == cost_of(text) == 21
+        assert counted_cost({"transfer": notes | {"a1": "short"}}, OperationType.QUERY) == 19
 
 
 class TestInputs:

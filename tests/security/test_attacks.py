@@ -125,6 +125,14 @@ async def test_a_page_size_in_disguise(house: Premises) -> None:
     assert [answer.json()["errors"][0]["extensions"]["code"] for answer in answers] == ["QUERY_TOO_COMPLEX"] * 2
 
 
+async def test_long_texts_again_and_again(house: Premises) -> None:
+    """Of a few hundred megabytes, for a document of one kilobyte."""
+    notes = " ".join(f"n{n}: note" for n in range(99))
+    inner = f"events(first: 25) {{ nodes {{ transfer {{ {notes} }} }} }}"
+    query = f'{{ transfer(id: "") {{ events(first: 24) {{ nodes {{ transfer {{ {inner} }} }} }} }} }}'
+    assert await codes(house, query) == ["QUERY_TOO_COMPLEX"]
+
+
 ADDRESSES = {"type": "BLIND", "transfererCallId": "", "transfereeAddresses": [{"type": "AI", "target": ""}] * 2_800}
 
 
