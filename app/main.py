@@ -228,8 +228,9 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         house.metrics,
     )
     limits = Limits(max_cost=settings.max_cost, capacity=settings.budget, restore_rate=settings.budget_rate)
-    plans, transport_limits = Plans(limits), _transport(settings)
-    guard = guard_extension(limits, Budget(limits.capacity, limits.restore_rate), plans)
+    budget, transport_limits = Budget(limits.capacity, limits.restore_rate), _transport(settings)
+    plans = Plans(limits, budget)
+    guard = guard_extension(limits, budget, plans)
     schema = build_schema(
         [*([house.tracing.extension] if house.tracing else []), guard],
         introspection=is_open if settings.introspection is None else settings.introspection,

@@ -1,7 +1,6 @@
 """Refuses what asks for too much, before it runs: limits as a validation rule, and a budget a principal."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -23,6 +22,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 
+from app.api.charge import Charge, principal_of
 from app.api.cost import ROWS, Meter, counted_cost, operations
 from app.api.limits import Budget, LimitExceeded, Limits, Principal, too_complex, too_many
 from app.api.plans import Plan, Plans
@@ -101,45 +101,6 @@ def errors_in(
     return validate(schema, document, (*rules, *OF_STRAWBERRY), MOST_ERRORS, hide_suggestions=hide_suggestions)
 
 
-def principal_of(context: ExecutionContext) -> Principal:
-    viewer = getattr(context.context, "viewer", None)
-    return (viewer.customer_id, viewer.subject) if viewer else ("", "")
-
-
-class Charge:
-    """What one operation takes from the budget of its principal, and gives back."""
-
-    def __init__(self, budget: Budget, principal: Principal, requested: int) -> None:
-        self._budget = budget
-        self._principal = principal
-        self.requested = requested
-        self.actual = requested
-        self.wait = budget.take(principal, requested)
-        if self.wait:
-            self.actual = 0
-
-    def settle(self, actual: int) -> None:
-        """Never more than was asked for."""
-        actual = min(actual, self.requested)
-        self._budget.settle(self._principal, self.actual - actual)
-        self.actual = actual
-
-    def report(self) -> dict[str, int | str]:
-        full = datetime.now(UTC) + timedelta(seconds=self._budget.full_in(self._principal))
-        return {
-            "requested": self.requested,
-            "actual": self.actual,
-            "remaining": self._budget.remaining(self._principal),
-            "resetAt": full.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        }
-
-    def refusal(self) -> GraphQLError:
-        cost = self.report()
-        left = f"{self.requested} points, and {cost['remaining']} are left"
-        message = f"The operation may cost {left}; try again in {self.wait:.3f} s."
-        return GraphQLError(message, extensions={"code": "THROTTLED", "retryAfter": self.wait, "cost": cost})
-
-
 class GuardExtension(SchemaExtension):
     """Parses and validates by the plans, and charges what is valid. Of one operation."""
 
@@ -157,7 +118,7 @@ class GuardExtension(SchemaExtension):
         context = self.execution_context
         if context.graphql_document is None and context.query:
             try:
-                self._plan = self._plans.plan(context.query)
+                self._plan = self._plans.plan(context.query, self._principal)
                 context.graphql_document = self._plan.document
             except GraphQLError as error:
                 refuse(context, error)
@@ -167,7 +128,7 @@ class GuardExtension(SchemaExtension):
         context = self.execution_context
         if context.pre_execution_errors is None and context.graphql_document is not None:
             plan = self._plan or Plan(context.graphql_document)
-            context.pre_execution_errors = self._invalid(plan) or self._charged(plan)
+            context.pre_execution_errors = self._errors(plan) or self._charged(plan)
         yield
 
     def on_execute(self) -> Iterator[None]:
@@ -182,21 +143,21 @@ class GuardExtension(SchemaExtension):
         reported = self._charge if self._limits.report_cost and not self._streams else None
         return {"cost": reported.report()} if reported else {}
 
-    def _invalid(self, plan: Plan) -> list[GraphQLError]:
+    @property
+    def _principal(self) -> Principal:
+        return principal_of(getattr(self.execution_context.context, "viewer", None))
+
+    def _errors(self, plan: Plan) -> list[GraphQLError]:
         context = self.execution_context
         rules = (self._rule, *context.validation_rules)
-        if plan.valid_under == rules:
-            return []
-        reading = Charge(self._budget, principal_of(context), int(len(context.query or "") * self._limits.reading))
-        if reading.wait:
-            return [reading.refusal()]
-        hidden = context.schema.config.disable_field_suggestions
-        errors = errors_in(context.schema._schema, plan.document, rules, hide_suggestions=hidden)
-        self._budget.settle(principal_of(context), 0 if hidden else -SUGGESTIONS * len(errors))
-        if not errors and self._plan and context.query:
-            plan.valid_under = rules
-            self._plans.keep(context.query, plan)
-        return errors
+        if plan.rules != rules:
+            hidden = context.schema.config.disable_field_suggestions
+            errors = errors_in(context.schema._schema, plan.document, rules, hide_suggestions=hidden)
+            self._budget.settle(self._principal, 0 if hidden else -SUGGESTIONS * len(errors))
+            plan.rules, plan.errors = rules, errors
+            if not errors and self._plan and context.query:
+                self._plans.keep(context.query, plan)
+        return plan.errors
 
     def _charged(self, plan: Plan) -> list[GraphQLError]:
         context = self.execution_context
@@ -210,7 +171,7 @@ class GuardExtension(SchemaExtension):
             check_cost(cost, self._limits)
         except LimitExceeded as error:
             return [error]
-        self._charge = Charge(self._budget, principal_of(context), cost)
+        self._charge = Charge(self._budget, self._principal, cost)
         return [self._charge.refusal()] if self._charge.wait else []
 
 
@@ -229,5 +190,5 @@ def refuse(context: ExecutionContext, error: GraphQLError) -> None:
 
 def guard_extension(limits: Limits, budget: Budget, plans: Plans | None = None) -> Callable[[], SchemaExtension]:
     """For `Schema(extensions=[…])`; without ParserCache, ValidationCache and other limiters, whose work it does."""
-    known, rule = Plans(limits) if plans is None else plans, limits_rule(limits)
+    known, rule = Plans(limits, budget) if plans is None else plans, limits_rule(limits)
     return lambda: GuardExtension(limits, budget, known, rule)

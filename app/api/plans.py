@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from itertools import islice
 from weakref import WeakValueDictionary
 
-from graphql import DocumentNode, GraphQLSchema, GraphQLSyntaxError, OperationDefinitionNode, parse
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, OperationDefinitionNode, parse
 
+from app.api.charge import Charge
 from app.api.cost import Inputs, Meter, input_cost, inputs_of, operations, sizes_of
-from app.api.limits import LimitExceeded, Limits, too_long
+from app.api.limits import Budget, LimitExceeded, Limits, Principal, too_long
 
 # Of the documents kept, in characters; a character takes some 50 bytes of memory when parsed.
 KEPT = 500_000
@@ -45,7 +46,9 @@ class Plan:
 
     def __init__(self, document: DocumentNode) -> None:
         self.document = document
-        self.valid_under: tuple[object, ...] = ()
+        self.rules: tuple[object, ...] = ()
+        """Those it was held against, with these errors."""
+        self.errors: list[GraphQLError] = []
         self._costs: dict[tuple[object, ...], int] = {}
         self._inputs: dict[str | None, Inputs] = {}
 
@@ -80,8 +83,9 @@ class Plans:
     as long as running a small query, and both count documents, not what they weigh.
     """
 
-    def __init__(self, limits: Limits, room: int = KEPT) -> None:
+    def __init__(self, limits: Limits, budget: Budget, room: int = KEPT) -> None:
         self._limits = limits
+        self._budget = budget
         self._room = room
         self._kept: OrderedDict[str, Plan] = OrderedDict()
         self._in_use: WeakValueDictionary[str, Plan] = WeakValueDictionary()
@@ -89,14 +93,26 @@ class Plans:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def plan(self, text: str) -> Plan:
-        """The same for as long as somebody holds it. Raises LimitExceeded, or GraphQLSyntaxError."""
+    def plan(self, text: str, reader: Principal | None) -> Plan:
+        """The same for as long as somebody holds it. A reader pays for what is new to us, whatever becomes of it.
+
+        Raises LimitExceeded, GraphQLSyntaxError, or GraphQLError of code THROTTLED.
+        """
         plan = self._in_use.get(text)
         if plan is None:
+            if reader is not None:
+                self._charge(text, reader)
             plan = self._in_use[text] = Plan(parse_within(text, self._limits))
         if text in self._kept:
             self._kept.move_to_end(text)
         return plan
+
+    def _charge(self, text: str, reader: Principal) -> None:
+        # What is too long is not even read.
+        read = len(text) if len(text) <= self._limits.max_length else 0
+        charge = Charge(self._budget, reader, int(read * self._limits.reading))
+        if charge.wait:
+            raise charge.refusal()
 
     def keep(self, text: str, plan: Plan) -> None:
         self._room -= len(text) if text not in self._kept else 0

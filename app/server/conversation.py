@@ -238,7 +238,7 @@ class Conversation:
             self._deadline.reschedule(asyncio.get_running_loop().time() + lifetime)
 
     def _start(self, operation_id: str, request: Request) -> None:
-        operation = self._house.operations.find(request.parameters)
+        operation = self._house.operations.find(request)
         answers = self._house.operations.stream(request, operation)
         task = self._tasks.create_task(self._operate(operation_id, answers))
         self._running[operation_id] = Running(task, operation.type is OperationType.SUBSCRIPTION)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
 
+from app.api.charge import principal_of
 from app.api.cost import operations
 from app.api.plans import Plan, Plans
+from app.domain.viewer import Viewer
 from app.server.errors import OPERATION_RESOLUTION_FAILURE
 from app.server.parameters import Parameters
 from app.server.trusted import TrustedDocuments
@@ -35,11 +37,12 @@ class Documents:
         self._plans = plans
         self._trusted = trusted
 
-    def operation(self, asked: Parameters) -> Operation:
+    def operation(self, asked: Parameters, viewer: Viewer) -> Operation:
         """The one that is meant, or one with an error when the document can't be read or leaves it open."""
         try:
             text = self._trusted.text(asked.query, asked.document_hash)
-            plan = self._plans.plan(text)
+            # By its hash it is one that the operator wants to be run.
+            plan = self._plans.plan(text, None if asked.query is None else principal_of(viewer))
             meant = _meant(operations(plan.document), asked.operation_name)
         except GraphQLError as error:
             return Operation(error=error.with_traceback(None))

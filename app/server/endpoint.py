@@ -121,7 +121,7 @@ class GraphQLEndpoint:
         self._admit(request, takes)
         viewer = await self._authenticate(bearer(request.headers.get("authorization")))
         asked = Request(await self._parameters(request), viewer, request_id)
-        operation = self._operations.find(asked.parameters)
+        operation = self._operations.find(asked)
         _check(request, takes, operation)
         if takes.media is None or operation.type is OperationType.SUBSCRIPTION:
             self._take_place(request, viewer, held)

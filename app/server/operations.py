@@ -89,8 +89,8 @@ class Operations:
         self._mutations = Places(limits.mutations_per_customer)
         self._subscriptions = Places(limits.subscriptions_per_customer)
 
-    def find(self, parameters: Parameters) -> Operation:
-        return self._documents.operation(parameters)
+    def find(self, request: Request) -> Operation:
+        return self._documents.operation(request.parameters, request.viewer)
 
     async def run(self, request: Request, operation: Operation) -> Answer:
         """The answer of a query or a mutation. Cancelled, a query stops; a mutation goes on to its end."""

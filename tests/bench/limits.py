@@ -55,8 +55,9 @@ class Asked:
 def here() -> ASGIApp:
     """With its transport, sign-in, limits and log lines."""
     limits = Limits()
-    plans = Plans(limits)
-    guard = guard_extension(limits, Budget(limits.capacity, limits.restore_rate), plans)
+    budget = Budget(limits.capacity, limits.restore_rate)
+    plans = Plans(limits, budget)
+    guard = guard_extension(limits, budget, plans)
     return GraphQLEndpoint(strawberry.Schema(Query, extensions=[guard]), Documents(plans), TOKENS.viewer, Asked)
 
 

@@ -505,12 +505,22 @@ async def test_to_count_long_lists_again_and_again(house: Premises) -> None:
     assert await codes(house, f"{{ {counts} }}") == ["QUERY_TOO_COMPLEX"]
 
 
-async def test_documents_that_are_new_each_time_are_paid_for_though_they_are_wrong(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ("{{ wrong_{} }}", "GRAPHQL_VALIDATION_FAILED"),
+        ("{{ wrong_{} ]", "GRAPHQL_PARSE_FAILED"),
+        ("query A {{ a_{0} }} query B {{ b_{0} }}", "OPERATION_RESOLUTION_FAILURE"),
+    ],
+)
+async def test_documents_that_are_new_each_time_are_paid_for_though_they_are_wrong(
+    tmp_path: Path, wrong: str, code: str
+) -> None:
     async with premises(tmp_path, host="0.0.0.0", max_cost=40, budget=100, budget_rate=1) as house:
-        documents = [f"{{ wrong_{n} {' ' * 100} }}" for n in range(4)]
+        documents = [wrong.format(n).ljust(110) for n in range(4)]
         refused = [await codes(house, document) for document in documents[:3]]
         throttled = await codes(house, documents[3], 429)
-    assert (refused, throttled) == ([["GRAPHQL_VALIDATION_FAILED"]] * 3, ["THROTTLED"])
+    assert (refused, throttled) == ([[code]] * 3, ["THROTTLED"])
 
 
 async def test_so_has_one_who_asks_over_http(tmp_path: Path) -> None:

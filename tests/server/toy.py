@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from strawberry.types.execution import ExecutionContext
 
-from app.api.limits import Limits
+from app.api.limits import Budget, Limits
 from app.api.plans import Plans
 from app.domain.viewer import Permission, Viewer
 from app.server.auth import Secret, Tokens
@@ -199,7 +199,8 @@ class Schema(strawberry.Schema):
 
 
 SCHEMA = Schema(Query, Mutation, Subscription)
-PLANS = Plans(Limits())
+LIMITS = Limits()
+PLANS = Plans(LIMITS, Budget(LIMITS.capacity, LIMITS.restore_rate))
 DOCUMENTS = Documents(PLANS)
 
 
