@@ -1,12 +1,13 @@
 """What an operation costs, by its text and the sizes of its pages, and what its result has cost.
 
 An object costs 1, and 1 more for every 50 fields asked of it; scalars are in that, and a long text counts as a field
-for every 20 characters that it may have. A field of a mutation costs 10 more, the start of a subscription 10. A list
-costs as many objects as it may hold: the page size (first, last) of the connection around, the number of ids, or what
-Limits says of lists without a size. To count a whole list costs 5,000, of which comes back what it did not need: a
-point counts 70 rows. What is handed in costs 1 for each member of a list and each field of an object, for every
-argument that it is given to; the first 20 of an operation are free. Selections that exclude each other (@include and
-@skip, the types of an interface) all count, and so does one that is named twice.
+for every 20 characters that it may have. A field of a mutation costs 10 more, the start of a subscription 10, and an
+event of it what its result does beyond 25. A list costs as many objects as it may hold: the page size (first, last) of
+the connection around, the number of ids, or what Limits says of lists without a size. To count a whole list costs
+5,000, of which comes back what it did not need: a point counts 70 rows. What is handed in costs 1 for each member of a
+list and each field of an object, for every argument that it is given to; the first 20 of an operation are free.
+Selections that exclude each other (@include and @skip, the types of an interface) all count, and so does one that is
+named twice.
 """
 
 from collections import Counter
@@ -48,6 +49,7 @@ LONG = 100  # Characters: a result's shorter texts are in the price of their obj
 FREE_INPUTS = 20
 MUTATION = 10
 SUBSCRIPTION = 10
+EVENT = 25  # As much of an event's result is free: a transfer with its parties.
 COUNT = 5_000  # 350,000 rows; they take as long as 200 reads of a transfer with its links
 ROWS = 70
 INTROSPECTION_DEPTH = 25  # what GraphiQL's takes; its lists are limited by a rule of graphql-core

@@ -1,6 +1,7 @@
 """Refuses what asks for too much, before it runs: limits as a validation rule, and a budget a principal."""
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -20,15 +21,18 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, StreamExecutionResult
+from strawberry.types import ExecutionResult as StrawberryResult
 
 from app.api.charge import Charge, principal_of
-from app.api.cost import ROWS, Meter, counted_cost, operations
+from app.api.cost import EVENT, ROWS, Meter, counted_cost, operations
 from app.api.limits import Budget, LimitExceeded, Limits, Principal, too_complex, too_many
 from app.api.plans import Plan, Plans
 
 MOST_ERRORS = 5
 SUGGESTIONS = 300  # points for an error: to say what was meant, core compares a name with all that the schema has
+
+Sleep = Callable[[float], Awaitable[None]]
 
 OF_STRAWBERRY = (MaybeNullValidationRule, OneOfInputValidationRule)
 
@@ -104,12 +108,13 @@ def errors_in(
 class GuardExtension(SchemaExtension):
     """Parses and validates by the plans, and charges what is valid. Of one operation."""
 
-    def __init__(self, limits: Limits, budget: Budget, plans: Plans, rule: type[ValidationRule]) -> None:
+    def __init__(self, limits: Limits, budget: Budget, plans: Plans, rule: type[ValidationRule], sleep: Sleep) -> None:
         super().__init__()
         self._limits = limits
         self._budget = budget
         self._plans = plans
         self._rule = rule
+        self._sleep = sleep
         self._plan: Plan | None = None
         self._charge: Charge | None = None
         self._streams = False
@@ -134,10 +139,17 @@ class GuardExtension(SchemaExtension):
     def on_execute(self) -> Iterator[None]:
         yield
         result = self.execution_context.result
-        # A subscription has none yet; its start is paid as asked, and its events are free.
+        # A subscription has none yet; its start is paid as asked.
         if self._charge and isinstance(result, ExecutionResult):
-            rows = getattr(self.execution_context.context, "counted", 0)
-            self._charge.settle(self._inputs + counted_cost(result.data, self._kind) + rows // ROWS)
+            self._charge.settle(self._inputs + counted_cost(result.data, self._kind) + self._rows() // ROWS)
+
+    async def on_stream_result(self, result: StreamExecutionResult) -> AsyncIterator[None]:
+        yield
+        # Between this event and the next: one that is dear delays those after it, and none is lost.
+        if self._streams and isinstance(result, StrawberryResult):
+            points = min(counted_cost(result.data, self._kind) + self._rows() // ROWS - EVENT, self._limits.max_cost)
+            while points > 0 and (wait := self._budget.take(self._principal, points)):
+                await self._sleep(wait)
 
     def get_results(self) -> dict[str, Any]:
         reported = self._charge if self._limits.report_cost and not self._streams else None
@@ -146,6 +158,14 @@ class GuardExtension(SchemaExtension):
     @property
     def _principal(self) -> Principal:
         return principal_of(getattr(self.execution_context.context, "viewer", None))
+
+    def _rows(self) -> int:
+        """Counted since we last asked."""
+        context = self.execution_context.context
+        rows: int = getattr(context, "counted", 0)
+        if rows:
+            context.counted = 0
+        return rows
 
     def _errors(self, plan: Plan) -> list[GraphQLError]:
         context = self.execution_context
@@ -188,7 +208,9 @@ def refuse(context: ExecutionContext, error: GraphQLError) -> None:
     context.pre_execution_errors = [error]
 
 
-def guard_extension(limits: Limits, budget: Budget, plans: Plans | None = None) -> Callable[[], SchemaExtension]:
+def guard_extension(
+    limits: Limits, budget: Budget, plans: Plans | None = None, sleep: Sleep = asyncio.sleep
+) -> Callable[[], SchemaExtension]:
     """For `Schema(extensions=[…])`; without ParserCache, ValidationCache and other limiters, whose work it does."""
     known, rule = Plans(limits, budget) if plans is None else plans, limits_rule(limits)
-    return lambda: GuardExtension(limits, budget, known, rule)
+    return lambda: GuardExtension(limits, budget, known, rule, sleep)

@@ -87,6 +87,12 @@ class Subscription:
         for number in range(3):
             yield number
 
+    @strawberry.subscription
+    async def changes(self) -> AsyncIterator[list[Call]]:
+        for size in (25, 50, 40, 1):
+            ran.append(f"{size} calls")
+            yield [Call(id=strawberry.ID(str(number))) for number in range(size)]
+
 
 class Clock:
     def __init__(self) -> None:
@@ -116,9 +122,13 @@ class Server:
         ran.clear()
         self.clock = Clock()
         self.budget = Budget(self.limits.capacity, self.limits.restore_rate, self.clock)
-        extensions = [*self.more, guard_extension(self.limits, self.budget)]
+        extensions = [*self.more, guard_extension(self.limits, self.budget, sleep=self.sleep)]
         config = StrawberryConfig(disable_field_suggestions=not self.suggestions)
         self.schema = strawberry.Schema(Query, Mutation, Subscription, extensions=extensions, config=config)
+
+    async def sleep(self, seconds: float) -> None:
+        ran.append(f"{seconds} s")
+        self.clock.now += seconds
 
     async def ask(self, query: str, subject: str | None = "ann", **variables: Any) -> ExecutionResult:
         context = Context(viewer(subject) if subject else None)
@@ -242,6 +252,19 @@ class TestSubscriptions:
         assert [it.data for it in results] == [{"ticks": 0}, {"ticks": 1}, {"ticks": 2}]
         assert not any(it.extensions for it in results)
         assert server.budget.remaining(("customer", "ann")) == 90
+
+    async def test_pay_for_what_an_event_costs_beyond_the_usual(self) -> None:
+        server = poor(capacity=100, restore_rate=1.0)
+        results = await server.stream("subscription { changes { id } }")
+        assert [len(it.data["changes"]) for it in results if it.data] == [25, 50, 40, 1]
+        assert server.budget.remaining(("customer", "ann")) == 100 - 20 - 25 - 15
+
+    async def test_wait_with_the_next_event_until_they_can_pay_for_the_last(self) -> None:
+        server = poor(capacity=40, restore_rate=0.5)
+        results = await server.stream("subscription { changes { id } }")
+        assert len(results) == 4
+        # Of 40 points, 20 are left by the start.
+        assert ran == ["25 calls", "50 calls", "10.0 s", "40 calls", "30.0 s", "1 calls"]
 
     async def test_are_refused_at_their_start(self) -> None:
         server = poor(capacity=19, restore_rate=1.0)
