@@ -124,7 +124,11 @@ class Settings(BaseSettings):
         default=1, ge=0, le=1, description="Share of traces that are sent; who calls with a trace of his own decides it"
     )
     grace_seconds: float = Field(
-        default=10, ge=0, le=3_600, description="How long a stopping server waits for work in flight"
+        default=10,
+        ge=0,
+        le=3_600,
+        description="How long a stopping server waits for work in flight; what is not done two seconds later is "
+        "cancelled, and the last traces have two more",
     )
 
     start_timeout: Seconds = Field(default=10, description="Seconds for the engine to confirm a transfer's start")
