@@ -58,7 +58,7 @@ def within(files: int, limits: TransportLimits) -> TransportLimits:
     if limits.connections + SPARE_FILES <= files:
         return limits
     connections = max(1, files - SPARE_FILES)
-    logger.warning("At most %s connections, since the process may have %s files open", connections, files)
+    logger.info("At most %s connections, since the process may have %s files open", connections, files)
     return replace(limits, connections=connections)
 
 
