@@ -1,6 +1,7 @@
 """Refuses what asks for too much, before it runs: limits as a validation rule, and a budget a principal."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     FieldNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     NameNode,
@@ -43,11 +45,12 @@ class Marks(NamedTuple):
     aliases: int
     directives: int
     repeats: int  # fields asked for again in one selection: core compares each with each
+    spreads: int  # fragments in one selection, at most: core compares the fields of each with those of each
 
 
 def count_marks(document: DocumentNode) -> Marks:
-    aliases = directives = repeats = 0
-    todo: list[tuple[Any, set[str]]] = [(it, set()) for it in document.definitions]
+    aliases = directives = repeats = spreads = 0
+    todo: list[tuple[Any, Counter[str]]] = [(it, Counter()) for it in document.definitions]
     while todo:
         node, names = todo.pop()
         directives += len(getattr(node, "directives", None) or ())
@@ -55,16 +58,19 @@ def count_marks(document: DocumentNode) -> Marks:
             aliases += node.alias is not None
             name = (node.alias or node.name).value
             repeats += name in names
-            names.add(name)
-            names = set()
+            names[name] += 1
+            names = Counter()
+        elif isinstance(node, FragmentSpreadNode):
+            names["..."] += 1
+            spreads = max(spreads, names["..."])
         todo += [(it, names) for it in getattr(node, "variable_definitions", None) or ()]
         inner = getattr(node, "selection_set", None)
         todo += [(it, names) for it in inner.selections] if inner else ()
-    return Marks(aliases, directives, repeats)
+    return Marks(aliases, directives, repeats, spreads)
 
 
 def check_marks(marks: Marks, limits: Limits) -> None:
-    most = Marks(limits.max_aliases, limits.max_directives, limits.max_repeats)
+    most = Marks(limits.max_aliases, limits.max_directives, limits.max_repeats, limits.max_spreads)
     for what, count, limit in zip(Marks._fields, marks, most, strict=True):
         if count > limit:
             raise too_many(what, count, limit)

@@ -40,6 +40,7 @@ class Limits:
     max_aliases: int = 100  # in the text; what they multiply is the cost
     max_directives: int = 100
     max_repeats: int = 100  # of a field in a selection
+    max_spreads: int = 30  # of fragments in a selection
     max_tokens: int = 1_500  # introspection has 330, a transfer with all its links and fields 550
     max_length: int = 32_768  # characters of the document
     capacity: int = 250_000  # points that a principal may save up

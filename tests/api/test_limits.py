@@ -154,6 +154,10 @@ class TestWhatPasses:
     def test_a_batch_of_aliased_reads(self) -> None:
         assert errors_of("{" + " ".join(f"t{i}: transfer(id: {i}) {{ id status }}" for i in range(100)) + "}") == []
 
+    def test_a_page_put_together_of_the_fragments_of_its_parts(self) -> None:
+        parts = "".join(f"fragment F{i} on Transfer {{ id status version }}" for i in range(24))
+        assert errors_of("{ transfer(id: 1) { " + " ".join(f"...F{i}" for i in range(24)) + " } }" + parts) == []
+
 
 class TestWhatIsRefused:
     def test_a_fan_out_of_fragments_by_its_depth(self) -> None:
@@ -178,6 +182,7 @@ class TestWhatIsRefused:
             ("query ($a: Int " + "@a" * 101 + ") { __typename }", "TOO_MANY_DIRECTIVES"),
             ("{ " + "viewer { subject } " * 102 + "}", "TOO_MANY_REPEATS"),
             ("{ " + "... { viewer { subject } } " * 102 + "}", "TOO_MANY_REPEATS"),
+            ("{ ...F " + "... { ...F }" * 30 + "} fragment F on Query { __typename }", "TOO_MANY_SPREADS"),
             ("#\n" * 5_000 + "{ __typename }", "QUERY_TOO_LONG"),
             ("{ transfer(id: 1)" + "{ previousTransfer " * 21 + "{ id }" + "}" * 22, "QUERY_TOO_DEEP"),
             ("{ transfer(id: 1)" + "{ previousTransfer " * 400 + "{ id }" + "}" * 401, "QUERY_TOO_DEEP"),
@@ -199,6 +204,7 @@ class TestWhatIsRefused:
         [
             "{ " + "a:viewer{subject} " * 120 + "}",
             "{ " + "viewer{subject} " * 120 + "}",
+            "{ " + "...F " * 31 + "} fragment F on Query{__typename}",
             "{ conference(id:1){calls{conference{calls{conference{calls{id}}}}}} }",
             "{ " + "...{" * 30 + "__typename" + "}" * 31,
             "{ viewer{subject} }" + " " * 40_000,

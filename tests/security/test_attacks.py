@@ -178,6 +178,13 @@ async def test_the_same_field_six_thousand_times(house: Premises) -> None:
     assert await codes(house, "{" + "__typename " * 1_400 + "}") == ["TOO_MANY_REPEATS"]
 
 
+async def test_a_hundred_fragments_of_the_same_fields(house: Premises) -> None:
+    """Core compares the fields of each with those of each."""
+    fragments = "".join(f"fragment f{n} on Transfer{{id note type status isLive version}}" for n in range(105))
+    spreads = " ".join(f"...f{n}" for n in range(105))
+    assert await codes(house, f'{{transfer(id:""){{{spreads}}}}}{fragments}') == ["TOO_MANY_SPREADS"]
+
+
 async def test_fragments_in_a_circle(house: Premises) -> None:
     circle = "{...A} fragment A on Query{...B} fragment B on Query{...C} fragment C on Query{...A}"
     assert set(await codes(house, circle)) == {"GRAPHQL_VALIDATION_FAILED"}
