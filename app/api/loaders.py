@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
 from app.api.refusals import require
+from app.api.turns import Turns
 from app.domain.calls import Call, Conference, Groupcall
 from app.domain.events import Event
 from app.domain.transfer import Party, Reason, Status, Transfer
@@ -41,6 +42,7 @@ class Loaders:
     def __init__(self, database: Database, viewer: Viewer) -> None:
         self._database = database
         self._viewer = viewer
+        self._turns = Turns()
         self._transfers = self._loader(transfers.by_ids)
         self._calls = self._loader(calls.by_ids)
         self._groupcalls = self._loader(groupcalls.by_ids)
@@ -68,7 +70,9 @@ class Loaders:
     async def transfers_of_call(self, call_id: str, window: Window) -> tuple[Page[Transfer], int]:
         """A page, and the end of the event log before it."""
         require(self._viewer, Permission.TRANSFERS_READ)
-        return await self._transfer_pages.load((call_id, window))
+        found = await self._transfer_pages.load((call_id, window))
+        await self._turns.next(1 + len(found[0].items))
+        return found
 
     async def count_transfers_of_call(self, call_id: str) -> int:
         require(self._viewer, Permission.TRANSFERS_READ)
@@ -77,7 +81,9 @@ class Loaders:
     async def events_of_transfer(self, transfer_id: str, window: Window) -> tuple[Page[Event], int]:
         """A page of the events, and how many there are in all."""
         require(self._viewer, Permission.TRANSFERS_READ)
-        return await self._event_pages.load((transfer_id, window))
+        found = await self._event_pages.load((transfer_id, window))
+        await self._turns.next(1 + len(found[0].items))
+        return found
 
     async def call(self, id_: str | None) -> Call | None:
         require(self._viewer, Permission.CALLS_READ)
@@ -86,7 +92,9 @@ class Loaders:
     async def calls(self, ids: Sequence[str]) -> list[Call]:
         """In this order."""
         require(self._viewer, Permission.CALLS_READ)
-        return [call for call in await self._calls.load_many(ids) if call]
+        found = await self._calls.load_many(ids)
+        await self._turns.next(len(ids))
+        return [call for call in found if call]
 
     async def calls_in_conference(self, conference_id: str) -> list[Call]:
         require(self._viewer, Permission.CALLS_READ)
@@ -130,7 +138,11 @@ class Loaders:
 
     async def _one(self, loader: DataLoader[str, V | None], id_: str | None) -> V | None:
         """Ids are UUIDs; anything else finds nothing, and is not looked for."""
-        return await loader.load(id_) if id_ and UUID.fullmatch(id_) else None
+        if not id_ or not UUID.fullmatch(id_):
+            return None
+        found = await loader.load(id_)
+        await self._turns.next()
+        return found
 
     def _loader(self, question: Question[V]) -> DataLoader[str, V | None]:
         async def load(ids: list[str]) -> list[V | None]:
