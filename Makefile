@@ -45,7 +45,7 @@ test: dev web ## the whole test suite
 test-fast: dev ## the quick part of it, under a minute
 	$(PYTEST) $(XDIST) -m "not slow"
 
-soak: dev web ## the long runs in full, some two hours
+soak: dev web ## the long runs in full, about an hour
 	$(PYTEST) -m slow --soak
 
 bench: dev ## what the limits save, and the load that one principal gets
