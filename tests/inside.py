@@ -12,8 +12,7 @@ from pydantic import SecretStr
 from app.main import House, build_house, build_server
 from app.server.limits import TransportLimits
 from app.server.listener import listen
-from app.server.patience import Config
-from app.server.serve import Server
+from app.server.serve import Server, patient
 from app.settings import Settings
 from tests.serving import SECRET, Client, token
 
@@ -40,7 +39,7 @@ async def inside(settings: Settings, **adapters: Any) -> AsyncIterator[Inside]:
     house, limits = build_house(settings, **adapters), TransportLimits()
     built = build_server(settings, house=house)
     listener = listen(port=0)
-    server = Server(Config(built.app, limits), built.endpoint.drain, grace=5)
+    server = Server(patient(built.app, limits), built.endpoint.drain, grace=5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         async with asyncio.timeout(20):

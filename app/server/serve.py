@@ -13,6 +13,8 @@ from starlette.types import ASGIApp
 
 from app.server.limits import TransportLimits
 from app.server.patience import Config, TurnedAway
+from app.server.patient_http import PatientHTTP
+from app.server.patient_websocket import PatientWebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,10 @@ class Server(uvicorn.Server):
             logger.exception("The end was not in good order")
 
 
+def patient(app: ASGIApp, limits: TransportLimits, turned_away: TurnedAway = lambda code: None) -> Config:
+    return Config(app, PatientHTTP, PatientWebSocket, limits, turned_away)
+
+
 def allow_many_files() -> int:
     """As many as the operator's hard limit has: the usual soft one of 1,024 is one connection each."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -71,5 +77,5 @@ async def serve(
     turned_away: TurnedAway = lambda code: None,
 ) -> None:
     """Until SIGTERM or SIGINT. Then work in flight has `grace` seconds, and two more until it is cancelled."""
-    config = Config(app, within(allow_many_files(), limits), turned_away)
+    config = patient(app, within(allow_many_files(), limits), turned_away)
     await Server(config, drain, grace).serve(sockets=[listener])

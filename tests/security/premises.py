@@ -12,8 +12,7 @@ from pydantic import SecretStr
 
 from app.main import build_server
 from app.server.listener import listen
-from app.server.patience import Config
-from app.server.serve import Server
+from app.server.serve import Server, patient
 from app.settings import Settings
 from tests.serving import SECRET, TLS, token
 
@@ -42,7 +41,7 @@ async def premises(folder: Path, is_demo: bool = False, **given: Any) -> AsyncIt
     settings = Settings(database_url=url, auth_secret=SecretStr(SECRET), **given)
     built = build_server(settings, is_demo)
     listener = listen(port=0)
-    server = Server(Config(built.app, built.limits), built.endpoint.drain, 5)
+    server = Server(patient(built.app, built.limits), built.endpoint.drain, 5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         async with asyncio.timeout(20):  # two that migrate in one process at once would take each other's connection

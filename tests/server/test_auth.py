@@ -26,8 +26,7 @@ from app.server.auth import KeySet, PublicKey, Secret, Tokens, bearer
 from app.server.errors import Unauthenticated, Unavailable
 from app.server.limits import TransportLimits
 from app.server.listener import listen
-from app.server.patience import Config
-from app.server.serve import Server
+from app.server.serve import Server, patient
 
 SECRET = "a secret that is only good for tests"
 CUSTOMER = "5e4a0680-804e-11ec-8477-2fea5968d85b"
@@ -298,7 +297,7 @@ async def published(publisher: Publisher) -> AsyncIterator[str]:
     """On a thread of its own, as it would be on a machine of its own."""
     listener = listen(port=0)
     app = Starlette(routes=[Route("/keys", publisher.answer)])
-    server = Server(Config(app, TransportLimits()), _nothing, 1)
+    server = Server(patient(app, TransportLimits()), _nothing, 1)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

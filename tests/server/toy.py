@@ -24,8 +24,7 @@ from app.server.endpoint import GraphQLEndpoint
 from app.server.limits import TransportLimits
 from app.server.listener import listen
 from app.server.metrics import Metrics
-from app.server.patience import Config
-from app.server.serve import Server
+from app.server.serve import Server, patient
 
 CUSTOMER = "5e4a0680-804e-11ec-8477-2fea5968d85b"
 OTHER_CUSTOMER = "aaaaaaaa-804e-11ec-8477-2fea5968d85b"
@@ -243,7 +242,7 @@ async def site(
     endpoint = GraphQLEndpoint(SCHEMA, documents, authenticate, probe.context, limits, metrics=metrics)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
     listener = listen(port=0, unread=unread)
-    server = Server(Config(app, limits, metrics.turned_away), endpoint.drain, grace)
+    server = Server(patient(app, limits, metrics.turned_away), endpoint.drain, grace)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield Site(listener.getsockname()[1], probe, server, endpoint, metrics)
