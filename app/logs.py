@@ -145,11 +145,22 @@ def _loss(lines: int) -> logging.LogRecord:
     return logging.LogRecord(__name__, logging.WARNING, "", 0, message, (lines,), None)
 
 
+def _standard_error() -> int:
+    """A terminal does not say how much it takes without waiting: it is opened once more, so as not to wait.
+
+    As it was opened first, others have it, too, who may want to.
+    """
+    try:
+        return os.open(os.ttyname(STDERR), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return STDERR  # no terminal
+
+
 def configure_logs(log_format: str, level: str) -> None:
     # No line shows what these find out; the documentation says to turn them off so.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = Unhindered(STDERR)
+    handler = Unhindered(_standard_error())
     handler.setFormatter(Lines(renderer(log_format)))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in CHATTY:

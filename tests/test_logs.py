@@ -191,6 +191,19 @@ async def test_a_server_whose_log_nobody_reads_goes_on(tmp_path: Path, pipe: Pip
         assert pipe.read().count("outcome=ok") == 4
 
 
+@pytest.mark.slow
+async def test_so_does_one_on_a_terminal_that_nobody_reads(tmp_path: Path) -> None:
+    reader, terminal = os.openpty()
+    try:
+        async with asyncio.timeout(60), serving(tmp_path, stderr=terminal) as served:
+            for _ in range(100):
+                await served.client().ask("{ viewer { subject } }")
+            await served.kill()
+    finally:
+        os.close(reader)
+        os.close(terminal)
+
+
 @pytest.mark.usefixtures("plain_logging")
 def test_libraries_that_quote_what_they_handle_are_quiet_at_any_level(capfd: pytest.CaptureFixture[str]) -> None:
     configure_logs("json", "DEBUG")

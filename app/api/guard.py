@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -28,13 +28,11 @@ from strawberry.types import ExecutionResult as StrawberryResult
 
 from app.api.charge import Charge, principal_of
 from app.api.cost import EVENT, ROWS, Meter, counted_cost, operations
-from app.api.limits import Budget, LimitExceeded, Limits, Principal, too_complex, too_many
+from app.api.limits import Budget, LimitExceeded, Limits, Principal, Sleep, too_complex, too_many
 from app.api.plans import Plan, Plans
 
 MOST_ERRORS = 5
 SUGGESTIONS = 300  # points for an error: to say what was meant, core compares a name with all that the schema has
-
-Sleep = Callable[[float], Awaitable[None]]
 
 OF_STRAWBERRY = (MaybeNullValidationRule, OneOfInputValidationRule)
 
@@ -154,8 +152,7 @@ class GuardExtension(SchemaExtension):
         # Between this event and the next: one that is dear delays those after it, and none is lost.
         if self._streams and isinstance(result, StrawberryResult):
             points = min(counted_cost(result.data, self._kind) + self._rows() // ROWS - EVENT, self._limits.max_cost)
-            while points > 0 and (wait := self._budget.take(self._principal, points)):
-                await self._sleep(wait)
+            await self._budget.pay(self._principal, max(0, points), self._sleep)
 
     def get_results(self) -> dict[str, Any]:
         reported = self._charge if self._limits.report_cost and not self._streams else None

@@ -1,9 +1,11 @@
 """What one operation and one principal may ask for: the limits, the refusal, the budget."""
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from graphql.validation.validate import ValidationAbortedError
 
@@ -17,6 +19,7 @@ from app.domain.start import (
 
 # The customer and the subject of a token. Those without a token share one.
 Principal = tuple[str, str]
+Sleep = Callable[[float], Awaitable[None]]
 
 
 def _long_lists() -> Mapping[str, int]:
@@ -98,6 +101,7 @@ class Budget:
         self._rate = restore_rate
         self._clock = clock
         self._buckets: dict[Principal, _Bucket] = {}
+        self._payers: WeakValueDictionary[Principal, asyncio.Lock] = WeakValueDictionary()  # while somebody waits
         self._prune_at = 1_000
 
     def __len__(self) -> int:
@@ -110,6 +114,21 @@ class Budget:
             return (points - bucket.level) / self._rate
         bucket.level -= points
         return 0.0
+
+    async def pay(self, principal: Principal, points: int, sleep: Sleep) -> None:
+        """All of them, as they flow back: in pieces, since what is dear might never be there at once.
+
+        Those who wait to pay do so one after the other, or all would wake for points that are there for one.
+        """
+        async with self._payers.setdefault(principal, asyncio.Lock()):
+            while points := points - self._draw(principal, points):
+                await sleep(points / self._rate)
+
+    def _draw(self, principal: Principal, points: int) -> int:
+        """As many as are there."""
+        drawn = max(0, min(points, math.floor(self._bucket(principal).level)))
+        self._bucket(principal).level -= drawn
+        return drawn
 
     def settle(self, principal: Principal, points: int) -> None:
         """Give back what was not used, or take (negative) what was used beyond. A debt is paid off by waiting."""

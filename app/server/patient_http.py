@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import orjson
 from httptools import HttpParserCallbackError
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.server.patience import Patient
 from app.server.places import Crowded, line_of
@@ -44,6 +45,8 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     _idle_bytes = 0
     """Received since the application was last given something: a head, or a piece of a body."""
     _refused = False
+    _running: RequestResponseCycle | None = None
+    """Not always the one that came last, which is the only one that uvicorn tells when the peer has left."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -80,7 +83,12 @@ class PatientHTTP(Patient, HttpToolsProtocol):
         self._idle_bytes = 0
         super().on_body(body)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        _leave(self._running)
         self._stop_waiting()
         self._place.close()
         super().connection_lost(exc)
@@ -144,14 +152,16 @@ class PatientHTTP(Patient, HttpToolsProtocol):
         self._refused = True
         self._tell(refusal.code)
         if self._is_owed():  # the peer would take this for its answer
+            _leave(self._running)
             self.transport.abort()
         else:
-            self._give_up()
+            _leave(self.cycle)
             self.transport.write(bytes(refusal))
             self._await_head()
 
-    def _give_up(self) -> None:
-        """The application has no more to say to the request that is arriving."""
-        if self.cycle:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+
+def _leave(cycle: RequestResponseCycle | None) -> None:
+    """The application has no more to say to this request."""
+    if cycle:
+        cycle.disconnected = True
+        cycle.message_event.set()

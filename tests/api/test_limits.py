@@ -1,5 +1,6 @@
 """What asks for too much is refused before it runs, and what clients need passes."""
 
+import asyncio
 import math
 import re
 import time
@@ -422,6 +423,30 @@ class TestBudget:
         assert (budget.remaining(ANN), budget.take(ANN, 1), budget.full_in(ANN)) == (0, 5.1, 15.0)
         clock.now = 15.0
         assert budget.remaining(ANN) == 100
+
+    async def test_those_who_wait_to_pay_wake_one_after_the_other(self) -> None:
+        clock, slept = Clock(), list[float]()
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            await asyncio.sleep(0)  # the others may ask
+            clock.now += seconds
+
+        budget = Budget(100, 10.0, clock)
+        budget.take(ANN, 100)
+        await asyncio.gather(*(budget.pay(ANN, 50, sleep) for _ in range(20)))
+        assert slept == [5.0] * 20
+
+    async def test_what_is_dear_is_paid_though_others_take_their_part(self) -> None:
+        clock = Clock()
+        budget = Budget(100, 10.0, clock)
+
+        async def sleep(seconds: float) -> None:
+            clock.now += 10.0
+            budget.take(ANN, 90)
+
+        await budget.pay(ANN, 400, sleep)
+        assert clock.now == 300.0
 
     def test_forgets_the_idle(self) -> None:
         clock = Clock()

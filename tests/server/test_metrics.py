@@ -1,5 +1,7 @@
 """What is counted, and that labels stay few."""
 
+import asyncio
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -152,10 +154,12 @@ async def page(folder: Path, is_demo: bool = False, **settings: object) -> httpx
     """Of a server that has not been opened: it has no database yet."""
     url = f"sqlite+aiosqlite:///{folder / 'none.sqlite3'}"
     given = Settings(database_url=url, auth_secret=SECRET, **settings)  # type: ignore[arg-type]
-    server = build_server(given, is_demo)
+    server, before = build_server(given, is_demo), set(threading.enumerate())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url="http://test") as client:
         response = await client.get("/metrics")
     await server.house.database.close()
+    for thread in set(threading.enumerate()) - before:  # of a connection that could not be opened: it tells the loop
+        await asyncio.to_thread(thread.join)
     return response
 
 

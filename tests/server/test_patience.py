@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -265,6 +266,17 @@ async def test_requests_that_come_at_once_are_answered_in_order() -> None:
     async with site() as running:
         heard = await said(running, ("\r\n".join(heads) + "Connection: close\r\n\r\n").encode())
         assert re.findall(r"request-\d+", heard.decode()) == names
+
+
+async def test_the_request_that_runs_hears_that_its_peer_has_left_though_another_came_after_it() -> None:
+    query = quote("subscription { forever }")
+    asked = f"GET /graphql?query={query} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
+    async with site() as running:
+        _, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(f"{asked}Authorization: Bearer {token()}\r\n\r\n".encode() + WHOLE)
+        await running.probe.until("forever began")
+        writer.transport.abort()
+        await running.probe.until("forever ended")
 
 
 async def test_who_asks_on_without_waiting_for_answers_is_cut() -> None:
