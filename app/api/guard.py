@@ -152,7 +152,8 @@ class GuardExtension(SchemaExtension):
         # Between this event and the next: one that is dear delays those after it, and none is lost.
         if self._streams and isinstance(result, StrawberryResult):
             points = min(counted_cost(result.data, self._kind) + self._rows() // ROWS - EVENT, self._limits.max_cost)
-            await self._budget.pay(self._principal, max(0, points), self._sleep)
+            if points > 0:  # else it does not wait for those that pay
+                await self._budget.pay(self._principal, points, self._sleep)
 
     def get_results(self) -> dict[str, Any]:
         reported = self._charge if self._limits.report_cost and not self._streams else None

@@ -1,5 +1,6 @@
 """Operations of a real schema pass the guard, or are refused before anything has run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -265,6 +266,21 @@ class TestSubscriptions:
         assert len(results) == 4
         # Of 40 points, 20 are left by the start.
         assert ran == ["25 calls", "50 calls", "10.0 s", "40 calls", "30.0 s", "1 calls"]
+
+    async def test_do_not_wait_behind_those_that_pay_when_their_events_are_free(self) -> None:
+        server, paid = poor(capacity=100, restore_rate=1.0), asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            await paid.wait()
+            server.clock.now += seconds
+
+        paying = asyncio.create_task(server.budget.pay(("customer", "ann"), 200, sleep))
+        await asyncio.sleep(0)
+        server.clock.now += 20  # for the start
+        async with asyncio.timeout(5):
+            assert len(await server.stream("subscription { ticks }")) == 3
+        paid.set()
+        await paying
 
     async def test_are_refused_at_their_start(self) -> None:
         server = poor(capacity=19, restore_rate=1.0)
