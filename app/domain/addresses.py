@@ -35,9 +35,13 @@ class Address:
 
     @property
     def key(self) -> tuple[AddressType, str]:
-        """Two addresses with the same key reach the same party. An extension is routed by its name when it has one."""
+        """Two addresses with the same key reach the same party, however they are spelled.
+
+        An extension is routed by its name when it has one. A SIP address reaches the same party with any scheme.
+        """
         routed = self.target_name if self.type is AddressType.EXTENSION and self.target_name else self.target
-        return self.type, routed
+        normal = DIALABLE.get(self.type, _as_it_is)(routed) or routed
+        return self.type, normal.partition(":")[2] if normal.startswith(("sip:", "sips:")) else normal
 
 
 def _tel(target: str) -> str | None:
@@ -61,6 +65,10 @@ def _uuid(target: str) -> str | None:
 def _extension(target: str) -> str | None:
     bare = target.strip()
     return _uuid(bare) or (bare if re.fullmatch(r"[0-9A-Za-z_*#.+-]{1,64}", bare) else None)
+
+
+def _as_it_is(target: str) -> str:
+    return target
 
 
 DIALABLE: dict[AddressType, Callable[[str], str | None]] = {

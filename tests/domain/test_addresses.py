@@ -62,6 +62,15 @@ def test_an_extension_is_routed_by_its_name() -> None:
     assert Address(EXTENSION, "1001", "desk").key == Address(EXTENSION, "2002", "desk").key
 
 
+@pytest.mark.parametrize("spelled", ["sip:bob@x.example", "SIP:bob@X.example", "sips:bob@x.example", " bob@x.EXAMPLE"])
+def test_a_sip_address_reaches_the_same_party_with_any_scheme(spelled: str) -> None:
+    assert Address(SIP, spelled).key == Address(SIP, "bob@x.example").key
+
+
+def test_a_number_reaches_the_same_party_however_it_is_written() -> None:
+    assert Address(TEL, "+1 (202) 555-0100").key == Address(TEL, "+12025550100").key
+
+
 @given(st.sampled_from(list(DIALABLE)), st.text(max_size=40), st.text(max_size=10))
 def test_the_normal_form_is_its_own(type_: AddressType, target: str, name: str) -> None:
     try:
