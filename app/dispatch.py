@@ -13,10 +13,8 @@ from app.calls import Calls
 from app.domain.calls import Call, CallHangupReason, CallStatus
 from app.domain.effects import Cause, Rules
 from app.domain.life import Change, advance
-from app.domain.orders import OrderKind
-from app.domain.sightings import leg_ended
+from app.domain.sightings import refused
 from app.domain.steps import Trigger
-from app.domain.transfer import Status, Transfer
 from app.ports import (
     NOBODY,
     Broker,
@@ -142,15 +140,16 @@ class Dispatch:
             news = await self._calls.record(connection, touched)
             changes: Sequence[Change] = ()
             if await orders.settle(connection, waiting.id, orders.CONFIRMED):
-                changes = await self._go_on(connection, waiting.transfer_id)
+                changes = await self._go_on(connection, waiting)
         await self._calls.tell(news)
         await self._transfers.tell(changes, asked)
 
-    async def _go_on(self, connection: AsyncConnection, transfer_id: str) -> Sequence[Change]:
-        """What a transfer does when its last waiting order has been settled."""
-        if await orders.first_waiting(connection, transfer_id):
+    async def _go_on(self, connection: AsyncConnection, waiting: RecordedOrder) -> Sequence[Change]:
+        """Take the step that follows once the transfer's last waiting order has been settled."""
+        if await orders.first_waiting(connection, waiting.transfer_id):
             return ()
-        return await self._advance(connection, transfer_id, Trigger.CONFIRMED, Cause(self._clock(), self._rules))
+        cause = Cause(self._clock(), self._rules)
+        return await self._advance(connection, waiting.transfer_id, Trigger.CONFIRMED, cause)
 
     async def _refused(self, waiting: RecordedOrder) -> None:
         give_up, asked = waiting.tries + 1 >= self._tries, perf_counter()
@@ -158,7 +157,7 @@ class Dispatch:
         async with self._database.writing() as connection:
             t = await transfers.by_id(connection, waiting.transfer_id)
             assert t is not None
-            follows = follows_from_refusal(t, waiting)
+            follows = refused(t, waiting.order, waiting.version, give_up)
             if not follows and not give_up:
                 await orders.count_try(connection, waiting.id)
             elif await orders.settle(connection, waiting.id, orders.REFUSED):
@@ -177,7 +176,7 @@ class Dispatch:
         self, connection: AsyncConnection, waiting: RecordedOrder, follows: Trigger | None
     ) -> Sequence[Change]:
         if follows is None:
-            return await self._go_on(connection, waiting.transfer_id)
+            return await self._go_on(connection, waiting)
         leg = waiting.order.call_id
         cause = Cause(self._clock(), self._rules, leg, CallStatus.HANGUP, CallHangupReason.FAILED)
         return await self._advance(connection, waiting.transfer_id, follows, cause)
@@ -193,19 +192,3 @@ class Dispatch:
 
 def _ids(waiting: RecordedOrder) -> dict[str, str]:
     return {"transfer_id": waiting.transfer_id, "customer_id": waiting.customer_id}
-
-
-def follows_from_refusal(t: Transfer, waiting: RecordedOrder) -> Trigger | None:
-    """The trigger that a refused order is. None: it is tried again, and passed over in the end."""
-    order = waiting.order
-    if t.status is Status.STARTING:
-        return Trigger.REFUSED
-    if waiting.version == t.spoken_version and t.status in (Status.RINGING, Status.CONSULTING, Status.MERGED):
-        return Trigger.SPEAKING_REFUSED
-    if order.kind is OrderKind.JOIN and order.call_id == t.transferee_call_id and t.outcome is None:
-        return Trigger.DESTINATION_LEFT
-    if order.kind is OrderKind.DIAL and order.call_id == t.recall_call_id:
-        return Trigger.RECALL_ENDED
-    if order.kind is OrderKind.DIAL and any(a.call_id == order.call_id for a in t.open_attempts):
-        return leg_ended(t, str(order.call_id))
-    return None

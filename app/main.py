@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -45,6 +46,7 @@ from app.storage.database import Database, DatabaseUnavailable, check_file
 from app.storage.orders import count_waiting
 from app.storage.transfers import live_by_status
 from app.telephony.simulator import Mischief, Simulator
+from app.timers import SteadyClock, Timers
 from app.transfers import Transfers
 
 if TYPE_CHECKING:  # its packages are an extra: it is loaded when it is wanted
@@ -140,20 +142,22 @@ class House:
 def build_house(
     settings: Settings,
     clock: Clock = utc_now,
+    counter: Callable[[], float] = monotonic,
     database: Database | None = None,
     broker: Broker | None = None,
     simulator: Simulator | None = None,
 ) -> House:
-    """With the adapters that the settings name, where none is given."""
+    """With the adapters that the settings name, where none is given. `counter`: the monotonic clock, in seconds."""
     metrics, tracing = Metrics(), _tracing(settings)
     observer = tracing.observer(metrics) if tracing else metrics
     database, broker = database or Database(settings.url, observer), broker or MemoryBroker()
     if tracing:
         tracing.follow(database.engines)
     rules = Rules(settings.start_timeout, settings.recall_pause, settings.recall_attempts)
-    simulator = simulator or Simulator(database, clock, _mischief(settings), settings.simulator_pace)
+    steady = SteadyClock(clock, counter)
+    simulator = simulator or Simulator(database, steady, _mischief(settings), settings.simulator_pace)
     calls = Calls(database, broker, clock)
-    transfers = Transfers(database, broker, clock, new_id, simulator.is_up, rules, observer)
+    transfers = Transfers(database, broker, clock, new_id, simulator.is_up, rules, Timers(counter), observer)
     dispatch = Dispatch(
         database,
         broker,

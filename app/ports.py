@@ -18,11 +18,8 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The system's clock."""
+    """Return the time now, by the system's clock."""
     return datetime.now(UTC)
-
-
-"""The time now, in UTC."""
 
 
 class OrderRefused(Exception):
@@ -63,11 +60,18 @@ class Telephony(Protocol):
         Reconnects, then yields Reconnected.
         """
 
-    async def snapshot(self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()) -> Sequence[Report]:
+    async def snapshot(
+        self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()
+    ) -> Sequence[Call | Conference]:
         """What the engine says now of the calls and bridges that are up, and of these, also where they have ended.
 
         Of an id that is not among them the engine knows nothing any more. Raises EngineUnavailable.
         """
+
+    async def look_up(
+        self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()
+    ) -> Sequence[Call | Conference]:
+        """Return what the engine says now of these calls and bridges alone. Raises EngineUnavailable."""
 
     def is_up(self) -> bool:
         """False while the engine is known to be down."""

@@ -3,6 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
 from itertools import chain
 from time import monotonic
 
@@ -12,6 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_ji
 from app.calls import Calls
 from app.dispatch import Dispatch
 from app.domain.calls import Call, Conference
+from app.domain.pieces import pieces
 from app.domain.transfer import Transfer
 from app.ports import (
     NOBODY,
@@ -30,6 +34,8 @@ from app.transfers import Transfers
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
+AT_ONCE = 500
+"""Ids in one statement: a database takes only so many values."""
 FAULT_SECONDS = 10.0
 """How long a transfer that we fail at is left alone before it is tried again."""
 
@@ -51,6 +57,7 @@ class Recovery:
         self._telephony = telephony
         self._clock = clock
         self._transfers = transfers
+        self._timers = transfers.timers
         self._calls = calls
         self._dispatch = dispatch
         self._observer = observer
@@ -70,6 +77,7 @@ class Recovery:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow())
                 tasks.create_task(self._keep_time())
+                tasks.create_task(self._sweep())
                 tasks.create_task(self._dispatch.run())
         finally:
             self.caught_up.clear()
@@ -80,13 +88,14 @@ class Recovery:
         async with self._database.reading() as connection:
             parties = await stored.live_party_ids(connection)  # a leg may have come and gone before we knew of it
         asked = {call.id for call in calls}.union(parties)
-        reports = await self._telephony.snapshot(asked, [bridge.id for bridge in bridges])
-        told = [one for one in reports if isinstance(one, Call | Conference)]
+        told = await self._telephony.snapshot(asked, [bridge.id for bridge in bridges])
         await self._calls.hear(*told)
         await self._calls.miss([*calls, *bridges], {one.id for one in told})
         async with self._database.reading() as connection:
             live = await stored.live_ids(connection)
-        await self._each(self._transfers.look, live)
+            running = await stored.deadlines(connection)
+        self._timers.take_over(running, self._clock())
+        await self._each(self._transfers.look, [*live, *await self._astray(told)])
 
     # --- the engine's reports
 
@@ -112,15 +121,24 @@ class Recovery:
         """Whoever left before the bridge went counts: ask before we judge."""
         if not (lost := await self._of_bridges(gone)):
             return []
-        parties = [(t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts)) for t in lost]
-        reports = await self._telephony.snapshot(list(chain(*parties)))
-        return [one for one in reports if isinstance(one, Call)]
+        told = await self._telephony.look_up(list(chain.from_iterable(t.party_ids for t in lost)))
+        return [one for one in told if isinstance(one, Call)]
 
     async def _concerned(self, calls: Sequence[Call], bridges: Sequence[Conference]) -> dict[str, None]:
         of_bridges = [t.id for t in await self._of_bridges(bridges)]
         async with self._database.reading() as connection:
-            of_calls = [await stored.live_ids_of_call(connection, call) for call in calls]
-        return dict.fromkeys(chain(*of_calls, of_bridges))
+            of_calls = {call.id: await stored.live_ids_of_call(connection, call) for call in calls}
+        astray = await self._astray([call for call in calls if not of_calls[call.id]])
+        return dict.fromkeys(chain(*of_calls.values(), of_bridges, astray))
+
+    async def _astray(self, told: Sequence[Report]) -> list[str]:
+        """Return the ended transfers that one of these calls may be a stray leg of: it is up outside every bridge."""
+        outside = [one.id for one in told if isinstance(one, Call) and one.is_up and one.confbridge_id is None]
+        if not outside:
+            return []
+        async with self._database.reading() as connection:
+            found = [await stored.ended_ids_of_calls(connection, ids) for ids in pieces(outside, AT_ONCE)]
+        return list(chain(*found))
 
     async def _of_bridges(self, bridges: Sequence[Conference]) -> list[Transfer]:
         if not bridges:
@@ -134,24 +152,39 @@ class Recovery:
     async def _keep_time(self) -> None:
         async with self._broker.listen("timers") as wake_up:
             while True:
-                seconds = await self._until_next()
-                if seconds <= 0:
-                    await self._careful(self.expire_due)
-                await wake_up_within(wake_up, max(seconds, SWEEP_SECONDS if self._faulty else 0.001))
-                await self._careful(self._try_again)
+                await self._careful(self.expire_due)
+                await wake_up_within(wake_up, min(self._timers.seconds_left(), SWEEP_SECONDS))
 
     async def expire_due(self) -> None:
-        async with self._database.reading() as connection:
-            due = await stored.due(connection, self._clock())
-        await self._each(self._transfers.expire, due)
+        """Let the timers fire that are due, once the engine's word has been heard."""
+        due = self._timers.due()
+        await self._hear_first([alarm.transfer_id for alarm in due])
+        for alarm in due:
+            await self._each(partial(self._transfers.expire, deadline=alarm.deadline), [alarm.transfer_id])
+            self._timers.drop(alarm)
 
-    async def _until_next(self) -> float:
-        try:
-            async with self._database.reading() as connection:
-                deadline = await stored.next_deadline(connection)
-        except DatabaseUnavailable:
-            return SWEEP_SECONDS
-        return min((deadline - self._clock()).total_seconds(), SWEEP_SECONDS) if deadline else SWEEP_SECONDS
+    async def _hear_first(self, transfer_ids: Sequence[str]) -> None:
+        """An answer that came in time wins, even if its report is late. An engine that is away has no say."""
+        if not transfer_ids or not self._telephony.is_up():
+            return
+        async with self._database.reading() as connection:
+            parties = [await stored.party_ids(connection, ids) for ids in pieces(transfer_ids, AT_ONCE)]
+        with suppress(EngineUnavailable):
+            await self._calls.hear(*await self._telephony.look_up(list(chain(*parties))))
+        await self._each(self._transfers.look, transfer_ids)
+
+    async def _sweep(self) -> None:
+        """Once a second, take over the timers that nobody runs, and try the transfers again that we failed at."""
+        while True:
+            await self._careful(self._take_over_overdue)
+            await self._careful(self._try_again)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _take_over_overdue(self) -> None:
+        now = self._clock()
+        async with self._database.reading() as connection:
+            overdue = await stored.deadlines(connection, until=now - timedelta(seconds=SWEEP_SECONDS))
+        self._timers.take_over(overdue, now)
 
     # --- faults
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -15,8 +17,9 @@ from app.domain.calls import Call
 from app.domain.effects import Cause, Rules
 from app.domain.events import event_of
 from app.domain.life import Change, advance, is_done, knows
+from app.domain.orders import Order, OrderKind
 from app.domain.refusals import Refusal, RefusalCode
-from app.domain.sightings import Sighting, sightings, timed_out
+from app.domain.sightings import Sighting, sightings, strays, timed_out
 from app.domain.start import StartRequest, begin, check_call, check_same_party, has_started, normalised
 from app.domain.steps import Trigger
 from app.domain.transfer import SpeakingTo, Transfer
@@ -24,12 +27,15 @@ from app.domain.viewer import Permission, Viewer
 from app.ports import NOBODY, Broker, Clock, Observer
 from app.storage import calls, conferences, events, groupcalls, orders, transfers
 from app.storage.database import Database
+from app.timers import Timers
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 SWAPS = {SpeakingTo.HELD: Trigger.SWAP_TO_HELD, SpeakingTo.DESTINATION: Trigger.SWAP_TO_DESTINATION}
+START_SECONDS = 1.0
+"""How long a start waits until its bridge is kept alive before it answers all the same."""
 SETTLE_SECONDS = 5.0
 """How long a swap or merge waits for the engine's word before it answers with what is recorded."""
 
@@ -51,7 +57,9 @@ class Transfers:
         new_id: Callable[[], str],
         engine_is_up: Callable[[], bool],
         rules: Rules,
+        timers: Timers,
         observer: Observer = NOBODY,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -60,6 +68,8 @@ class Transfers:
         self._engine_is_up = engine_is_up
         self._rules = rules
         self._observer = observer
+        self._start_seconds = start_seconds
+        self.timers = timers
         self._commands: set[asyncio.Task[Any]] = set()
 
     # --- commands
@@ -68,6 +78,8 @@ class Transfers:
         viewer.require(Permission.TRANSFERS_WRITE)
         started = await self._finish(self._start(viewer, request))
         bind_contextvars(transfer_id=started.id)
+        # Until its bridge is kept alive, a transferer who hangs up takes the held party along.
+        await self._until_carried_out(started, self._start_seconds, kind=OrderKind.KEEP_ALIVE)
         return started
 
     async def complete(self, viewer: Viewer, transfer_id: str) -> Transfer:
@@ -98,28 +110,26 @@ class Transfers:
     ) -> Transfer:
         viewer.require(Permission.TRANSFERS_WRITE)
         try:
-            done = await self._finish(self._decide_command(viewer, transfer_id, trigger, edits or {}))
+            done, changes = await self._finish(self._decide_command(viewer, transfer_id, trigger, edits or {}))
         except Refusal as refusal:
             if refusal.code is not RefusalCode.NOT_FOUND:  # else it is anything that a client makes up
                 bind_contextvars(transfer_id=transfer_id)
             raise
         bind_contextvars(transfer_id=done.id)
-        return await self._settled(viewer, done) if settled else done
+        return await self._settled(viewer, done) if settled and changes else done
 
     @again_when_stale
     async def _decide_command(
         self, viewer: Viewer, transfer_id: str, trigger: Trigger, edits: Mapping[str, object]
-    ) -> Transfer:
+    ) -> tuple[Transfer, Sequence[Change]]:
         asked = perf_counter()
         async with self._database.writing(viewer.customer_id) as connection:
             t = await self._of_customer(connection, viewer, transfer_id)
-            if edits and all(getattr(t, name) == value for name, value in edits.items()) and knows(t, trigger):
-                return t
             cause = Cause(self._clock(), self._rules, subject=viewer.subject, edits=edits)
             changes = advance(t, trigger, cause)
             await self.record(connection, changes)
         await self.tell(changes, asked)
-        return changes[-1].after if changes else t
+        return (changes[-1].after if changes else t), changes
 
     async def _of_customer(self, connection: AsyncConnection, viewer: Viewer, transfer_id: str) -> Transfer:
         found = await transfers.by_ids(connection, viewer.customer_id, [transfer_id])
@@ -199,10 +209,11 @@ class Transfers:
     # --- what the engine and the clock say
 
     async def look(self, transfer_id: str) -> None:
-        """Hold what is known of its calls against the record, and take the steps that follow."""
+        """Hold what is known of its calls against the record, take the steps that follow, and end stray legs."""
         _log_as(transfer_id)
         async with self._database.reading() as connection:
-            if not await self._step_due(connection, transfer_id):
+            t, known = await self._known(connection, transfer_id)
+            if not (await self._step_due(connection, t, known) or await self._strays(connection, t, known)):
                 return
         await self._take_steps(transfer_id)
 
@@ -210,42 +221,51 @@ class Transfers:
     async def _take_steps(self, transfer_id: str) -> None:
         taken, asked = list[Change](), perf_counter()
         async with self._database.writing() as connection:
-            while due := await self._step_due(connection, transfer_id):
-                t, sighting = due
+            t, known = await self._known(connection, transfer_id)
+            while sighting := await self._step_due(connection, t, known):
                 changes = advance(t, sighting.trigger, sighting.cause(self._clock(), self._rules))
                 await self.record(connection, changes)
+                if not changes:
+                    break
                 taken.extend(changes)
+                t = changes[-1].after
+            hang_ups = [Order(OrderKind.HANG_UP, call_id=leg) for leg in await self._strays(connection, t, known)]
+            await orders.add(connection, t, hang_ups)
         await self.tell(taken, asked)
+        if hang_ups:
+            log.warning("hanging up %d legs that the transfer has done with", len(hang_ups))
+            await self._broker.wake("orders")
 
-    async def _step_due(self, connection: AsyncConnection, transfer_id: str) -> tuple[Transfer, Sighting] | None:
-        t = await self._by_id(connection, transfer_id)
-        if t is None or not t.is_live:
+    async def _known(self, connection: AsyncConnection, transfer_id: str) -> tuple[Transfer, Mapping[str, Call]]:
+        """Return the record, and what is known of the calls that have a part in it or are in its bridge."""
+        t = await transfers.by_id(connection, transfer_id)
+        assert t is not None  # no transfer is ever removed
+        bind_contextvars(customer_id=t.customer_id)
+        return t, await calls.around(connection, t.customer_id, t.party_ids, t.confbridge_id)
+
+    async def _step_due(self, connection: AsyncConnection, t: Transfer, known: Mapping[str, Call]) -> Sighting | None:
+        if not t.is_live:
             return None
-        parties = (t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts), *t.recall_call_ids)
-        known = await calls.around(connection, t.customer_id, parties, t.confbridge_id)
         bridge = await conferences.by_id(connection, t.confbridge_id)
         due = (one for one in sightings(t, known, bridge) if knows(t, one.trigger) and not is_done(t, one.trigger))
-        first = next(due, None)
-        return (t, first) if first else None
+        return next(due, None)
+
+    async def _strays(self, connection: AsyncConnection, t: Transfer, known: Mapping[str, Call]) -> list[str]:
+        """Return the stray legs that no order to hang up waits for yet."""
+        found = strays(t, known)
+        return [leg for leg in found if not await orders.waits(connection, t.id, kind=OrderKind.HANG_UP, call_id=leg)]
 
     @again_when_stale
-    async def expire(self, transfer_id: str) -> None:
-        """Its timer may be due."""
+    async def expire(self, transfer_id: str, deadline: datetime) -> None:
+        """Let the timer that runs to this deadline fire, if it still does."""
         _log_as(transfer_id)
         asked = perf_counter()
         async with self._database.writing() as connection:
-            t = await self._by_id(connection, transfer_id)
-            now = self._clock()
-            trigger = timed_out(t, now) if t else None
-            changes = advance(t, trigger, Cause(now, self._rules)) if t and trigger else ()
+            t = await transfers.by_id(connection, transfer_id)
+            trigger = timed_out(t, deadline) if t else None
+            changes = advance(t, trigger, Cause(self._clock(), self._rules)) if t and trigger else ()
             await self.record(connection, changes)
         await self.tell(changes, asked)
-
-    async def _by_id(self, connection: AsyncConnection, transfer_id: str) -> Transfer | None:
-        t = await transfers.by_id(connection, transfer_id)
-        if t:
-            bind_contextvars(customer_id=t.customer_id)
-        return t
 
     # --- record and tell
 
@@ -255,6 +275,10 @@ class Transfers:
             await self._write(connection, change)
             await events.append(connection, event_of(change))
             await orders.overrule(connection, change.after.id, change.overruled)
+            if change.overrules_join:
+                await orders.overrule_join(connection, change.after.id)
+            if change.ends:
+                await orders.repeat_given_up(connection, change.after.id)
             await orders.add(connection, change.after, change.orders)
         if changes:
             await groupcalls.follow_transfer(connection, changes[-1].after)
@@ -267,6 +291,8 @@ class Transfers:
 
     async def tell(self, changes: Sequence[Change], asked: float) -> None:
         """Wake the subscribers, and those who carry orders out and keep the time. `asked`: by `perf_counter`."""
+        for change in changes:
+            self.timers.follow(change)
         for change in changes:
             self._observer.changed(change)
             log_status(change)
@@ -284,33 +310,36 @@ class Transfers:
         return await asyncio.shield(task)
 
     async def _settled(self, viewer: Viewer, t: Transfer) -> Transfer:
-        """After the engine's word on a swap or merge; raises Refusal when it refused."""
-        try:
-            async with self._broker.listen(f"orders:{t.id}") as wake_up, asyncio.timeout(SETTLE_SECONDS):
-                states = await self._settled_states(t, wake_up)
-        except TimeoutError:
-            return t
-        if orders.REFUSED in states:
+        """Return the transfer once a swap or merge, or what takes it back, is carried out. Raises Refusal."""
+        await self._until_carried_out(t, SETTLE_SECONDS, since=t.version)
+        async with self._database.reading(viewer.customer_id) as connection:
+            is_refused = await orders.is_refused(connection, t.id, t.version)
+            settled = await self._of_customer(connection, viewer, t.id)
+        if is_refused:
             raise Refusal(
                 RefusalCode.ENGINE_UNAVAILABLE,
                 "The telephony engine refused; all is as it was.",
                 transfer_id=t.id,
                 retryable=True,
             )
-        async with self._database.reading(viewer.customer_id) as connection:
-            return await self._of_customer(connection, viewer, t.id)
+        return settled
 
-    async def _settled_states(self, t: Transfer, wake_up: Callable[[], Awaitable[None]]) -> set[str]:
-        while True:
-            async with self._database.reading(t.customer_id) as connection:
-                states = await orders.states_of_version(connection, t.id, t.spoken_version)
-            if orders.WAITING not in states:
-                return states
-            await wake_up()
+    async def _until_carried_out(self, t: Transfer, seconds: float, **which: Any) -> None:
+        """Return when no such order (`orders.waits`) waits any more, at the latest after so many seconds."""
+        if seconds <= 0:
+            return
+        with suppress(TimeoutError):
+            async with self._broker.listen(f"orders:{t.id}") as wake_up, asyncio.timeout(seconds):
+                while await self._waits(t, **which):
+                    await wake_up()
+
+    async def _waits(self, t: Transfer, **which: Any) -> bool:
+        async with self._database.reading(t.customer_id) as connection:
+            return await orders.waits(connection, t.id, **which)
 
 
 def _log_as(transfer_id: str) -> None:
-    """Whose it is is known once it is read: until then nobody's, and not that of the one before."""
+    """Unbind the previous customer id: this transfer's is unknown until it has been read."""
     unbind_contextvars("customer_id")
     bind_contextvars(transfer_id=transfer_id)
 

@@ -78,7 +78,7 @@ def call(id_: str = TRANSFERER, **changes: Any) -> Call:
 
 def leg(id_: str = LEG, status: CallStatus = CallStatus.RINGING, **changes: Any) -> Call:
     plain = call(id_, status=status, source=AGENT_PHONE, destination=DESTINATIONS[0], confbridge_id=None)
-    return replace(plain, tm_progressing=None, **changes)
+    return replace(plain, **({"tm_progressing": None} | changes))
 
 
 def ended(

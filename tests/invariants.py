@@ -74,11 +74,20 @@ class World:
     def check_at_rest(self) -> None:
         """When every report has been heard and every order carried out."""
         self.check()
+        for t in self.transfers:
+            if not t.is_live:
+                self._check_nothing_is_left(t)
         for id_, phone in self.phones.items():
             known = self.calls[id_]
             assert known["status"] == phone["status"], f"call {id_} is known as {known['status']}"
             assert known["revision"] == phone["revision"]
             assert known["confbridge_id"] == phone["confbridge_id"]
+
+    def _check_nothing_is_left(self, t: Transfer) -> None:
+        assert not any(order["state"] == WAITING for order in self.orders[t.id]), "I11: an order waits"
+        if not self._gave_up(t):
+            legs = [leg for id_ in t.leg_ids if (leg := self._up(id_))]
+            assert all(leg["confbridge_id"] for leg in legs), "I11: a leg of ours is up outside the bridge"
 
     def _check_logs(self) -> None:
         for log in self.logs.values():
@@ -110,12 +119,12 @@ class World:
         assert len(joined) <= 1, "I8: two destinations in the bridge"
 
     def _check_put_right(self, t: Transfer) -> None:
-        parties = [t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts), *t.recall_call_ids]
+        parties = t.party_ids
         busy = {id_ for other in self.transfers if other.is_live for id_ in _parties(other)}
         for phone in filter(None, map(self._up, parties)):
             if phone["id"] not in busy:
                 assert phone["ordered"] is None, f"I1: {phone['ordered']} by us after {t.status} ({t.outcome_reason})"
-        for id_ in (*(a.call_id for a in t.attempts), *t.recall_call_ids):
+        for id_ in t.leg_ids:
             leg = self._up(id_)
             assert leg is None or leg["status"] == CallStatus.PROGRESSING, f"I2: a leg still rings after {t.status}"
         bridge = self.bridges.get(t.confbridge_id)
@@ -147,8 +156,7 @@ class World:
 
 
 def _parties(t: Transfer) -> set[str]:
-    legs = (attempt.call_id for attempt in t.attempts)
-    return {t.transferer_call_id, *t.held_call_ids, *legs, *t.recall_call_ids, derived_id(t.id, "recall", 1)}
+    return {*t.party_ids, derived_id(t.id, "recall", 1)}
 
 
 async def _all(connection: AsyncConnection, rows: Table) -> list[RowMapping]:

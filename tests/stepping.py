@@ -1,10 +1,11 @@
 """The house without its own clock and tasks: tests say when a report is heard, an order carried out, time passes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 
 from sqlalchemy import delete
 
@@ -13,14 +14,17 @@ from app.calls import Calls
 from app.dispatch import Dispatch, NotYet
 from app.domain.calls import Call
 from app.domain.effects import Rules
+from app.domain.orders import Order
 from app.domain.start import StartRequest
 from app.domain.transfer import Transfer
-from app.ports import EngineUnavailable, Report, SimulatedCall
+from app.ports import EngineUnavailable, OrderRefused, Report, SimulatedCall
 from app.recovery import Recovery
+from app.storage import orders
 from app.storage import transfers as stored
 from app.storage.database import Database
 from app.storage.tables import metadata
 from app.telephony.simulator import Mischief, Simulator
+from app.timers import Timers
 from app.transfers import Transfers
 from tests.builders import CUSTOMER, NOON, tel, uid, viewer
 from tests.invariants import World
@@ -34,16 +38,40 @@ async def wipe(database: Database) -> None:
             await connection.execute(delete(one))
 
 
+class Choosy(Simulator):
+    """Refuses the orders that a test wants it to refuse."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.refuses: Callable[[Order], bool] = lambda order: False
+
+    async def carry_out(self, order: Order, customer_id: str) -> Sequence[Call]:
+        if self.refuses(order):
+            raise OrderRefused("as the test wants it")
+        return await super().carry_out(order, customer_id)
+
+
 class Stepping:
     def __init__(self, database: Database, mischief: Mischief = NONE) -> None:
         self.database = database
         self.now = NOON
+        self.set_ahead = timedelta()
         self.inbox: list[Report] = []
         self._ids = count()
-        broker, rules = MemoryBroker(), Rules()
-        self.simulator = Simulator(database, self.clock, mischief, new_id=self._new_id)
+        self.broker = broker = MemoryBroker()
+        rules = Rules()
+        self.simulator = Choosy(database, self.counted, mischief, new_id=self._new_id)
         self.calls = Calls(database, broker, self.clock)
-        self.transfers = Transfers(database, broker, self.clock, self._new_id, self.simulator.is_up, rules)
+        self.transfers = Transfers(
+            database,
+            broker,
+            self.clock,
+            self._new_id,
+            self.simulator.is_up,
+            rules,
+            Timers(self.counter),
+            start_seconds=0,  # nobody carries orders out beside it
+        )
         self.dispatch = Dispatch(
             database, broker, self.simulator, self.clock, self.transfers, self.calls, rules, tries=3
         )
@@ -66,8 +94,17 @@ class Stepping:
                 await collector
 
     def clock(self) -> datetime:
+        """The wall clock."""
+        return self.counted() + self.set_ahead
+
+    def counted(self) -> datetime:
+        """The time that passes, whatever the wall clock is set to."""
         self.now += timedelta(microseconds=1)  # no two things happen at once
         return self.now
+
+    def counter(self) -> float:
+        """The monotonic clock."""
+        return (self.now - NOON).total_seconds()
 
     def _new_id(self) -> str:
         return uid(f"stepping {next(self._ids)}")
@@ -86,6 +123,13 @@ class Stepping:
 
     async def start(self, request: StartRequest) -> Transfer:
         return await self.transfers.start(viewer(), request)
+
+    async def tell(self, command: Awaitable[Transfer]) -> Transfer:
+        """A swap or merge answers when it is carried out: what it returns or raises."""
+        waiting = asyncio.ensure_future(command)
+        while not (await asyncio.wait([waiting], timeout=0.01))[0]:
+            await self.settle()
+        return await waiting
 
     async def see(self, transfer_id: str) -> Transfer:
         async with self.database.reading() as connection:
@@ -116,8 +160,8 @@ class Stepping:
     async def _carry_out_some(self) -> bool:
         busy = False
         async with self.database.reading() as connection:
-            live = await stored.live_ids(connection)
-        for transfer_id in live:
+            waiting = await orders.with_waiting(connection)
+        for transfer_id in waiting:
             busy |= await self._carry_out_one(transfer_id)
         return busy
 

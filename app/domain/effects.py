@@ -87,6 +87,11 @@ def clear_keep_alive(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
     return t, (Order(OrderKind.CLEAR_KEEP_ALIVE, confbridge_id=t.confbridge_id),)
 
 
+def release_bridge(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """Whether a held party is alone is decided when the order is carried out: another may leave until then."""
+    return t, (Order(OrderKind.RELEASE, confbridge_id=t.confbridge_id),)
+
+
 # --- the held parties
 
 
@@ -100,13 +105,6 @@ def restore_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 def ringback_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
     return t, _each(OrderKind.RINGBACK, t.held_call_ids)
-
-
-def release_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """A party left alone is hung up; several stay together."""
-    if len(t.held) == 1:
-        return t, _each(OrderKind.HANG_UP, t.held_call_ids)
-    return restore_held(t, cause)
 
 
 def forget_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
@@ -155,8 +153,7 @@ def recall(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
     number = t.recall_attempts + 1
     leg = derived_id(t.id, "recall", number)
     order = Order(OrderKind.DIAL, call_id=leg, source=t.transferee_addresses[0], destination=t.transferer_address)
-    rung = replace(t, recall_attempts=number, recall_call_id=leg)
-    return _run(rung, Timer.RECALL, cause.at, t.ring_timeout), (order,)
+    return replace(t, recall_attempts=number, recall_call_id=leg, timer=None, tm_deadline=None), (order,)
 
 
 def end_recall(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
@@ -167,6 +164,12 @@ def end_recall(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 def join_transferer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
     joined = replace(t, speaking_to=SpeakingTo.HELD)
     return joined, (Order(OrderKind.JOIN, call_id=t.recall_call_id, confbridge_id=t.confbridge_id),)
+
+
+def end_refused(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """End the leg that was to join. An accepted answer stays on the record; a recall leg does not."""
+    recall_call_id = None if cause.call_id == t.recall_call_id else t.recall_call_id
+    return replace(t, recall_call_id=recall_call_id), (Order(OrderKind.HANG_UP, call_id=cause.call_id),)
 
 
 # --- the destination
@@ -186,7 +189,7 @@ def hunt(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
     if t.ring_method is not RingMethod.LINEAR or t.open_attempts or not t.undialled:
         return t, ()
     dialled, orders = dial(t, cause)
-    return ring_timer(replace(dialled, timer=None), cause)[0], orders
+    return _stop(dialled, Timer.RING), orders
 
 
 def record_leg(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
@@ -253,10 +256,14 @@ def speak(side: SpeakingTo) -> Effect:
 
 
 def speak_as_before(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """With nobody, before; but with the destination if it has answered meanwhile."""
-    nobody = t.spoke_to is SpeakingTo.NONE
-    turned = replace(t, speaking_to=SpeakingTo.DESTINATION if nobody and _destination(t) else t.spoke_to)
+    turned = replace(t, speaking_to=as_before(t))
     return turned, _arranged(turned)
+
+
+def as_before(t: Transfer) -> SpeakingTo:
+    """Return the side before the last swap or merge: the destination if that was nobody, and it has answered since."""
+    nobody = t.spoke_to is SpeakingTo.NONE
+    return SpeakingTo.DESTINATION if nobody and _destination(t) else t.spoke_to
 
 
 def _arranged(t: Transfer) -> Orders:
@@ -276,14 +283,25 @@ def start_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def ring_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """A ring timer that already runs goes on."""
+    """Start the ring timer. One that already runs goes on."""
     return t if t.timer is Timer.RING else _run(t, Timer.RING, cause.at, t.ring_timeout), ()
 
 
+def recall_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """Start the timer of a recall that has been dialled; during the pause between two recalls there is none."""
+    return _run(t, Timer.RECALL, cause.at, t.ring_timeout) if t.recall_call_id and not t.timer else t, ()
+
+
+def no_start_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
+    """Stop the start timer before the dial is confirmed: the confirmation starts the ring timer."""
+    return _stop(t, Timer.START), ()
+
+
 def consult_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    if t.consult_timeout is None:
+    """Count from the answer: a merge that is refused gives back the deadline that the consultation had."""
+    if t.consult_timeout is None or t.tm_answer is None:
         return no_timer(t, cause)
-    return _run(t, Timer.CONSULT, cause.at, t.consult_timeout), ()
+    return _run(t, Timer.CONSULT, t.tm_answer, t.consult_timeout), ()
 
 
 def pause_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
@@ -322,6 +340,10 @@ def delete(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 def _run(t: Transfer, timer: Timer, at: datetime, seconds: float) -> Transfer:
     return replace(t, timer=timer, tm_deadline=at + timedelta(seconds=seconds))
+
+
+def _stop(t: Transfer, timer: Timer) -> Transfer:
+    return replace(t, timer=None, tm_deadline=None) if t.timer is timer else t
 
 
 def _each(kind: OrderKind, call_ids: Iterable[str]) -> Orders:

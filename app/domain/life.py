@@ -65,11 +65,14 @@ def in_(statuses: Iterable[Status], trigger: Trigger, row: Row) -> dict[tuple[St
 
 
 RETURN: tuple[Effect, ...] = (do.restore_held, do.back_with_held)
-RELEASE: tuple[Effect, ...] = (do.with_nobody, do.release_held)
+RELEASE: tuple[Effect, ...] = (do.with_nobody, do.restore_held)
 PLAIN = (do.back_with_held,)
 
 ring = go(2, RINGING, do.ring_timer)
 leave = go(3, TRANSFERRING, do.record_leg, do.ringback_held, do.transferer_out, do.ring_timer)
+# A transferer who leaves while it starts, perhaps before the dial is confirmed: ringing time counts from there.
+ring_undialled = go(2, RINGING, do.no_start_timer)
+leave_undialled = go(3, TRANSFERRING, do.ringback_held, do.transferer_out, do.no_start_timer)
 leave_ringing = go(10, TRANSFERRING, do.restore_held, do.ringback_held, do.transferer_out)
 engine_error = end(4, FAILED, Reason.ENGINE_ERROR, RETURNED, SYSTEM, end_legs, *RETURN)
 recall_again = Fork(
@@ -97,8 +100,10 @@ SHARED: Mapping[tuple[Status, Trigger], Row] = {
     (RECALLING, T.RECALL_ENDED): recall_again,
     (RECALLING, T.RECALL_TIMEOUT): recall_again,
     (RECALLING, T.RECALL_PAUSE_OVER): stay(22, do.recall),
+    (RECALLING, T.CONFIRMED): stay(22, do.recall_timer),
     **in_((STARTING, RINGING, TRANSFERRING, RECALLING), T.LAST_HELD_LEFT, end(
         11, ABANDONED, Reason.HELD_HANGUP, None, HELD, end_legs, do.end_recall, do.with_nobody)),
+    **in_((RINGING, TRANSFERRING), T.CONFIRMED, stay(23, do.ring_timer)),
     **in_(HUNTING, T.LEG_RANG, stay(23, do.record_leg)),
     **in_(HUNTING, T.LEG_ENDED, stay(23, do.record_leg, do.hunt)),
     **in_(HUNTING, T.LEG_TIMEOUT, stay(23, end_silent_legs, do.hunt)),
@@ -107,6 +112,8 @@ SHARED: Mapping[tuple[Status, Trigger], Row] = {
         26, FAILED, Reason.BRIDGE_LOST, RELEASED, SYSTEM,
         end_legs, do.end_recall, do.restore_held, do.with_nobody)),
     **in_((TRANSFERRING, RECALLING), T.JOINED, stay(25, do.take_in, do.ringback_newcomer)),
+    (ENDING, T.JOIN_REFUSED): end(
+        28, FAILED, Reason.ENGINE_ERROR, RELEASED, SYSTEM, do.end_refused, do.transferer_out, *RELEASE),
     (ENDING, T.CONFIRMED): stay(27, do.conclude),
     **in_(LIVE, T.UPDATE, stay(29, do.edit)),
     **in_(TERMINAL, T.DELETE, stay(30, do.delete)),
@@ -117,7 +124,7 @@ BLIND: Mapping[tuple[Status, Trigger], Row] = {
     (STARTING, T.CONFIRMED): stay(2, do.ring_timer),
     (STARTING, T.LEG_RANG): leave,
     (STARTING, T.ANSWERED): First(leave),
-    (STARTING, T.TRANSFERER_LEFT): First(leave),
+    (STARTING, T.TRANSFERER_LEFT): First(leave_undialled),
     (STARTING, T.LEGS_ENDED): end(5, FAILED, do.legs_reason, RETURNED, DESTINATION, do.record_leg, *PLAIN),
     (STARTING, T.RING_TIMEOUT): end(5, FAILED, Reason.TIMEOUT, RETURNED, SYSTEM, end_silent_legs, *PLAIN),
     (STARTING, T.CANCEL): end(5, CANCELLED, Reason.COMMAND, None, CLIENT, end_legs, *PLAIN),
@@ -127,7 +134,8 @@ BLIND: Mapping[tuple[Status, Trigger], Row] = {
 ATTENDED: Mapping[tuple[Status, Trigger], Row] = {
     **SHARED,
     (STARTING, T.CONFIRMED): ring,
-    **{(STARTING, trigger): First(ring) for trigger in (T.ANSWERED, T.LEGS_ENDED, T.TRANSFERER_LEFT, T.CANCEL)},
+    **{(STARTING, trigger): First(ring) for trigger in (T.ANSWERED, T.LEGS_ENDED, T.CANCEL)},
+    (STARTING, T.TRANSFERER_LEFT): First(ring_undialled),
     (RINGING, T.ANSWERED): go(7, CONSULTING, do.accept, do.consult, do.consult_timer),
     (RINGING, T.LEGS_ENDED): end(8, FAILED, do.legs_reason, RETURNED, DESTINATION, do.record_leg, *RETURN),
     (RINGING, T.RING_TIMEOUT): end(8, FAILED, Reason.TIMEOUT, RETURNED, SYSTEM, end_silent_legs, *RETURN),
@@ -180,16 +188,32 @@ class Change:
     """Of the token whose command it was."""
 
     @property
+    def makes_a_difference(self) -> bool:
+        if self.before is None or self.orders:
+            return True
+        return self.after != replace(self.before, version=self.after.version, tm_update=self.after.tm_update)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the outcome is decided by it."""
+        return self.after.status is ENDING and (self.before is None or self.before.outcome is not self.after.outcome)
+
+    @property
     def overruled(self) -> range:
         """The versions whose orders, as far as they still wait, are not to be carried out any more.
 
         A refused swap or merge takes its own back alone: an answer that came meanwhile has orders, too.
         """
-        if self.before and self.trigger in (T.REFUSED, T.START_TIMEOUT):
+        if self.before and self.trigger in (T.REFUSED, T.START_TIMEOUT, T.JOIN_REFUSED):
             return range(self.after.version)
         if self.before and self.trigger is T.SPEAKING_REFUSED:
             return range(self.before.spoken_version, self.before.spoken_version + 1)
         return range(0)
+
+    @property
+    def overrules_join(self) -> bool:
+        """Whether the destination is not to join any more, if its order to do so still waits."""
+        return self.trigger is T.DESTINATION_LEFT
 
 
 def knows(t: Transfer, trigger: Trigger) -> bool:
@@ -201,7 +225,7 @@ def allowed_commands(t: Transfer) -> tuple[Trigger, ...]:
 
 
 def advance(t: Transfer, trigger: Trigger, cause: Cause) -> tuple[Change, ...]:
-    """The changes that a trigger makes: none when it is already so, two when it ends STARTING first.
+    """The changes that a trigger makes: none when nothing would change, two when it ends STARTING first.
 
     Raises Refusal with ILLEGAL_TRANSITION for a command that the present status does not allow.
     """
@@ -214,7 +238,8 @@ def advance(t: Transfer, trigger: Trigger, cause: Cause) -> tuple[Change, ...]:
         started = _take(t, row.step, trigger, cause)
         return (started, *advance(started.after, trigger, cause))
     step = row if isinstance(row, Step) else row.yes if row.test(t, cause) else row.no
-    return (_take(t, step, trigger, cause),)
+    change = _take(t, step, trigger, cause)
+    return (change,) if change.makes_a_difference else ()
 
 
 def is_done(t: Transfer, trigger: Trigger) -> bool:
@@ -242,6 +267,7 @@ def _unknown(t: Transfer, trigger: Trigger) -> tuple[Change, ...]:
 
 def _take(before: Transfer, step: Step, trigger: Trigger, cause: Cause) -> Change:
     t, orders = before, NO_ORDERS
+    cause = replace(cause, at=max(cause.at, before.tm_update))  # the times of a transfer never go back
     for effect in step.effects:
         t, more = effect(t, cause)
         orders = (*orders, *more)

@@ -12,6 +12,8 @@ class OrderKind(StrEnum):
     """The bridge must not end by itself, however few parties are left."""
     CLEAR_KEEP_ALIVE = "CLEAR_KEEP_ALIVE"
     """The bridge's own rule applies again, at once."""
+    RELEASE = "RELEASE"
+    """Clear the keep-alive; hang up a party that is alone in the bridge now, whatever the bridge's own rule."""
     DIAL = "DIAL"
     JOIN = "JOIN"
     HANG_UP = "HANG_UP"

@@ -6,13 +6,14 @@ and recovery after a restart thus take the same way.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.domain.calls import Call, CallHangupBy, CallStatus, Conference, RingMethod
-from app.domain.effects import Cause, Rules
+from app.domain.effects import Cause, Rules, as_before
+from app.domain.orders import Order, OrderKind
 from app.domain.steps import Trigger
-from app.domain.transfer import DialOutcome, HeldParty, Timer, Transfer
+from app.domain.transfer import DialOutcome, HeldParty, Status, Timer, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,16 @@ def _legs(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
 
 
 def _ringing_leg(t: Transfer, call: Call) -> Iterator[Sighting]:
-    if not call.is_up:
+    if call.status is CallStatus.PROGRESSING or call.tm_progressing:  # and perhaps it has ended since
+        answered = replace(call, status=CallStatus.PROGRESSING, hangup_reason=None)
+        yield Sighting(Trigger.ANSWERED, call.tm_progressing or call.tm_update, answered)
+    elif not call.is_up:
         yield Sighting(leg_ended(t, call.id), _left_at(call), call)
-    elif call.status is CallStatus.PROGRESSING:
-        yield Sighting(Trigger.ANSWERED, call.tm_progressing or call.tm_update, call)
     elif call.status is CallStatus.RINGING and not _rang(t, call):
         yield Sighting(Trigger.LEG_RANG, call.tm_ringing or call.tm_update, call)
 
 
-def leg_ended(t: Transfer, call_id: str) -> Trigger:
+def leg_ended(t: Transfer, call_id: str | None) -> Trigger:
     """Whether others are left: ringing, or still to be dialled."""
     others = [attempt for attempt in t.open_attempts if attempt.call_id != call_id]
     to_dial = t.undialled if t.ring_method is RingMethod.LINEAR else ()
@@ -99,7 +101,7 @@ def _recall(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
 
 
 def _joined(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
-    parties = {t.transferer_call_id, *t.held_call_ids, *(a.call_id for a in t.attempts), *t.recall_call_ids}
+    parties = set(t.party_ids)
     for call in calls.values():
         if call.id not in parties and call.is_up and call.confbridge_id == t.confbridge_id:
             yield Sighting(Trigger.JOINED, call.tm_update, call)
@@ -113,6 +115,39 @@ def _left_at(call: Call) -> datetime:
     return call.tm_hangup or call.tm_update
 
 
+def strays(t: Transfer, calls: Mapping[str, Call]) -> list[str]:
+    """Return the legs that are up outside the bridge although the transfer has done with them.
+
+    The engine may carry out a dial long after the transfer has given it up.
+    """
+    awaited = {t.recall_call_id, t.transferee_call_id, *(a.call_id for a in t.open_attempts)} if t.is_live else {}
+    legs = (calls[id_] for id_ in t.leg_ids if id_ in calls and id_ not in awaited)
+    return [leg.id for leg in legs if leg.is_up and leg.confbridge_id is None]
+
+
+def refused(t: Transfer, order: Order, version: int, is_last_try: bool) -> Trigger | None:
+    """Return the trigger that follows when the engine refuses an order. None: it is tried again, or given up.
+
+    `version`: that of the change that the order follows from.
+    """
+    if t.status is Status.STARTING:
+        return Trigger.REFUSED
+    if version == t.spoken_version and t.status in SPEAKING and t.speaking_to is not as_before(t):
+        return Trigger.SPEAKING_REFUSED
+    if order.kind is OrderKind.JOIN and t.counts_on(order.call_id):
+        return Trigger.JOIN_REFUSED if is_last_try else None
+    if order.kind in (OrderKind.HOLD, OrderKind.JOIN) and order.call_id == t.transferee_call_id and t.outcome is None:
+        return Trigger.DESTINATION_LEFT
+    if order.kind is OrderKind.DIAL and order.call_id == t.recall_call_id:
+        return Trigger.RECALL_ENDED
+    if order.kind is OrderKind.DIAL and any(a.call_id == order.call_id for a in t.open_attempts):
+        return leg_ended(t, order.call_id)
+    return None
+
+
+SPEAKING = (Status.RINGING, Status.CONSULTING, Status.MERGED)
+"""The statuses in which the transferer chooses whom to speak with."""
+
 TIMEOUTS = {
     Timer.START: Trigger.START_TIMEOUT,
     Timer.RING: Trigger.RING_TIMEOUT,
@@ -122,9 +157,12 @@ TIMEOUTS = {
 }
 
 
-def timed_out(t: Transfer, now: datetime) -> Trigger | None:
-    """The trigger of the timer that is due, if one is. In a linear hunt each destination has its own ringing time."""
-    if t.timer is None or t.tm_deadline is None or t.tm_deadline > now:
+def timed_out(t: Transfer, deadline: datetime) -> Trigger | None:
+    """Return the trigger of the timer that runs to this deadline. None: that timer runs no more.
+
+    In a linear hunt each destination has its own ringing time.
+    """
+    if t.timer is None or t.tm_deadline != deadline:
         return None
     if t.timer is Timer.RING and t.ring_method is RingMethod.LINEAR and t.undialled:
         return Trigger.LEG_TIMEOUT

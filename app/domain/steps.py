@@ -39,6 +39,8 @@ class Trigger(StrEnum):
     REFUSED = "REFUSED"
     SPEAKING_REFUSED = "SPEAKING_REFUSED"
     """An order of the last swap or merge was refused."""
+    JOIN_REFUSED = "JOIN_REFUSED"
+    """The party that answered can't be let into the bridge, however often the engine is asked."""
     # timers
     START_TIMEOUT = "START_TIMEOUT"
     RING_TIMEOUT = "RING_TIMEOUT"
@@ -115,6 +117,7 @@ def end(
     ended_by: Party | Callable[[Transfer], Party | None],
     *effects: Effect,
 ) -> Step:
-    """Every path into ENDING ends with the order to clear the keep-alive, after the parties are in the bridge."""
+    """Every path into ENDING ends with the order that gives up the bridge, after the parties are in it."""
     ending = Ending(outcome, reason, disposition, ended_by)
-    return Step(row, Status.ENDING, (*effects, do.no_timer, do.clear_keep_alive), ending)
+    give_up = do.release_bridge if disposition is Disposition.RELEASED else do.clear_keep_alive
+    return Step(row, Status.ENDING, (*effects, do.no_timer, give_up), ending)

@@ -191,6 +191,24 @@ class Transfer:
     def held_call_ids(self) -> tuple[str, ...]:
         return tuple(party.call_id for party in self.held)
 
+    def counts_on(self, call_id: str | None) -> bool:
+        """Whether the decided outcome is only true once this leg is in the bridge."""
+        if self.status is not Status.ENDING or call_id is None:
+            return False
+        if self.outcome is Outcome.COMPLETED:
+            return call_id == self.transferee_call_id
+        return self.disposition is Disposition.RECALLED and call_id == self.recall_call_id
+
+    @property
+    def leg_ids(self) -> tuple[str, ...]:
+        """The calls that the transfer has dialled, or is about to: to its destinations and back to the transferer."""
+        return (*(attempt.call_id for attempt in self.attempts), *self.recall_call_ids)
+
+    @property
+    def party_ids(self) -> tuple[str, ...]:
+        """Every call that has a part in the transfer."""
+        return (self.transferer_call_id, *self.held_call_ids, *self.leg_ids)
+
     @property
     def undialled(self) -> tuple[Address, ...]:
         return self.transferee_addresses[len(self.attempts) :]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.orders import Order
+from app.domain.orders import Order, OrderKind
 from app.domain.transfer import Transfer
 from app.storage.rows import order_from, order_json
 from app.storage.tables import OrderRow, table
@@ -61,6 +61,22 @@ async def overrule(connection: AsyncConnection, transfer_id: str, versions: rang
     await connection.execute(update(orders).where(waiting, of_versions).values(state=OVERRULED))
 
 
+async def overrule_join(connection: AsyncConnection, transfer_id: str) -> None:
+    """Nobody is to join the bridge any more."""
+    waiting = (orders.c.transfer_id == transfer_id) & (orders.c.state == WAITING)
+    joins = orders.c.kind == OrderKind.JOIN.value
+    await connection.execute(update(orders).where(waiting, joins).values(state=OVERRULED))
+
+
+async def repeat_given_up(connection: AsyncConnection, transfer_id: str) -> None:
+    """Give the hang-ups that the engine has refused to the last another chance, before what is added next."""
+    of_transfer = orders.c.transfer_id == transfer_id
+    last = select(func.max(orders.c.position)).where(of_transfer).scalar_subquery()
+    given_up = (orders.c.state == REFUSED) & (orders.c.kind == OrderKind.HANG_UP.value)
+    again = {"state": WAITING, "tries": 0, "position": orders.c.position + last}
+    await connection.execute(update(orders).where(of_transfer, given_up).values(again))
+
+
 async def first_waiting(connection: AsyncConnection, transfer_id: str) -> RecordedOrder | None:
     waiting = (
         select(orders)
@@ -97,6 +113,31 @@ async def count_waiting(connection: AsyncConnection) -> int:
     return (await connection.execute(waiting)).scalar_one()
 
 
-async def states_of_version(connection: AsyncConnection, transfer_id: str, version: int) -> set[str]:
+async def is_refused(connection: AsyncConnection, transfer_id: str, version: int) -> bool:
+    """Whether the engine has refused an order that follows from this version."""
     of_change = (orders.c.transfer_id == transfer_id) & (orders.c.version == version)
-    return set((await connection.scalars(select(orders.c.state).where(of_change).distinct())).all())
+    refused = select(orders.c.id).where(of_change, orders.c.state == REFUSED).limit(1)
+    return (await connection.execute(refused)).first() is not None
+
+
+async def waits(
+    connection: AsyncConnection,
+    transfer_id: str,
+    *,
+    since: int = 0,
+    kind: OrderKind | None = None,
+    call_id: str | None = None,
+) -> bool:
+    """Whether an order waits that follows from this version or a later one, is of this kind and about this call."""
+    wanted = [orders.c.transfer_id == transfer_id, orders.c.state == WAITING, orders.c.version >= since]
+    if kind:
+        wanted.append(orders.c.kind == kind.value)
+    found = (await connection.execute(select(orders.c.kind, orders.c.details).where(*wanted))).mappings()
+    return any(call_id in (None, order_from(row["kind"], row["details"]).call_id) for row in found)
+
+
+async def of_transfer(connection: AsyncConnection, transfer_id: str) -> list[Order]:
+    """Return every order of the transfer, in the order in which they are carried out."""
+    wanted = select(orders.c.kind, orders.c.details).where(orders.c.transfer_id == transfer_id)
+    found = (await connection.execute(wanted.order_by(orders.c.position))).mappings()
+    return [order_from(row["kind"], row["details"]) for row in found]

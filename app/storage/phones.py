@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy import ColumnElement, RowMapping, Table, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -60,17 +61,24 @@ async def all_parties(connection: AsyncConnection, conference_id: str) -> list[P
 async def phones_up(connection: AsyncConnection, or_of: Collection[str]) -> list[Phone]:
     """Every telephone on a call, and those of these ids."""
     found = await _phones(connection, PHONES.c.status.in_(UP))
-    for ids in pieces(set(or_of).difference(phone.call.id for phone in found), MOST_IDS):
-        found += await _phones(connection, PHONES.c.id.in_(ids))
-    return found
+    return [*found, *await phones_of(connection, set(or_of).difference(phone.call.id for phone in found))]
+
+
+async def phones_of(connection: AsyncConnection, call_ids: Collection[str]) -> list[Phone]:
+    found = [await _phones(connection, PHONES.c.id.in_(ids)) for ids in pieces(call_ids, MOST_IDS)]
+    return list(chain(*found))
 
 
 async def bridges_up(connection: AsyncConnection, or_of: Collection[str]) -> list[Bridge]:
     """Every bridge that stands, and those of these ids."""
     found = await _bridges(connection, BRIDGES.c.status.in_(STANDING))
-    for ids in pieces(set(or_of).difference(bridge.conference.id for bridge in found), MOST_IDS):
-        found += await _bridges(connection, BRIDGES.c.id.in_(ids))
-    return found
+    known = {bridge.conference.id for bridge in found}
+    return [*found, *await bridges_of(connection, set(or_of).difference(known))]
+
+
+async def bridges_of(connection: AsyncConnection, conference_ids: Collection[str]) -> list[Bridge]:
+    found = [await _bridges(connection, BRIDGES.c.id.in_(ids)) for ids in pieces(conference_ids, MOST_IDS)]
+    return list(chain(*found))
 
 
 async def next_plan(connection: AsyncConnection) -> datetime | None:

@@ -103,8 +103,25 @@ async def live_ids_of_call(connection: AsyncConnection, call: Call) -> list[str]
     return [in_bridge.id] if in_bridge else []
 
 
+async def ended_ids_of_calls(connection: AsyncConnection, call_ids: Collection[str]) -> list[str]:
+    """Return the ended transfers that one of these calls had a part in."""
+    ended = (
+        select(transfers.c.id)
+        .join(parties, parties.c.transfer_id == transfers.c.id)
+        .where(parties.c.call_id.in_(call_ids), transfers.c.tm_end.is_not(None))
+        .distinct()
+    )
+    return list((await connection.scalars(ended)).all())
+
+
 async def live_ids(connection: AsyncConnection) -> list[str]:
     return list((await connection.scalars(select(transfers.c.id).where(transfers.c.tm_end.is_(None)))).all())
+
+
+async def party_ids(connection: AsyncConnection, transfer_ids: Collection[str]) -> list[str]:
+    """Return the calls that have a part in these transfers, legs that may not have been dialled yet included."""
+    wanted = select(parties.c.call_id).where(parties.c.transfer_id.in_(transfer_ids))
+    return list((await connection.scalars(wanted)).all())
 
 
 async def live_party_ids(connection: AsyncConnection) -> list[str]:
@@ -149,17 +166,11 @@ async def by_idempotency_key(connection: AsyncConnection, customer_id: str, key:
     return await _one(connection, select(transfers).where(once))
 
 
-async def due(connection: AsyncConnection, now: datetime) -> list[str]:
-    """The transfers whose timer is due."""
-    late = select(transfers.c.id).where(transfers.c.tm_deadline <= now).order_by(transfers.c.tm_deadline)
-    return list((await connection.scalars(late)).all())
-
-
-async def next_deadline(connection: AsyncConnection) -> datetime | None:
+async def deadlines(connection: AsyncConnection, until: datetime | None = None) -> list[tuple[str, datetime]]:
+    """Return the transfers that have a running timer and its deadline; only those due by `until`, if it is given."""
     deadline = transfers.c.tm_deadline
-    first = select(deadline).where(deadline.is_not(None)).order_by(deadline).limit(1)
-    found: datetime | None = (await connection.execute(first)).scalar()
-    return found
+    running = select(transfers.c.id, deadline).where(deadline.is_not(None) if until is None else deadline <= until)
+    return [(row.id, row.tm_deadline) for row in await connection.execute(running)]
 
 
 def _found_of(customer_id: str) -> Select[tuple[object, ...]]:

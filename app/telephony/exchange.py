@@ -10,8 +10,8 @@ from app.storage import phones
 from app.storage.phones import Bridge, Phone
 from app.telephony.phones import ENDS, Plan, answered, ended, seen
 
-LEFT_ALONE = {ConferenceType.CONNECT: 1}
-"""How few parties end a bridge; any other type only ends when it is empty."""
+LEAST_PARTIES = {ConferenceType.CONNECT: 2}
+"""How many parties a bridge needs to go on; any other type only ends when it is empty."""
 
 
 @dataclass
@@ -68,13 +68,16 @@ class Exchange:
         if left != bridge.conference.id:
             await self.settle(left)
 
-    async def settle(self, conference_id: str | None) -> None:
-        """The bridge's own rule, at once: whoever is left alone is hung up, then the bridge ends."""
+    async def settle(self, conference_id: str | None, least: int = 0) -> None:
+        """Apply the bridge's own rule: hang up a party that is left alone, then end the bridge.
+
+        `least`: how many parties it needs to go on, if its own rule does not ask for more.
+        """
         bridge = await phones.find_bridge(self.connection, conference_id) if conference_id else None
         if bridge is None or bridge.is_kept_alive or not bridge.conference.is_up:
             return
         left = await phones.parties(self.connection, bridge.conference.id)
-        if len(left) > LEFT_ALONE.get(bridge.conference.type, 0):
+        if len(left) >= max(least, LEAST_PARTIES.get(bridge.conference.type, 1)):
             return
         for phone in left:
             await self.change(phone, ended(phone, CallHangupBy.LOCAL, CallHangupReason.NORMAL, self.at))

@@ -18,14 +18,16 @@ SWITCHES = {
 }
 """The user's own hold and mute stand beside what is ordered, so to restore is to order nothing."""
 
-SWEEPING = (OrderKind.CLEAR_KEEP_ALIVE, OrderKind.JOIN, OrderKind.HANG_UP)
+OF_BRIDGES = (OrderKind.KEEP_ALIVE, OrderKind.CLEAR_KEEP_ALIVE, OrderKind.RELEASE)
+
+SWEEPING = (OrderKind.CLEAR_KEEP_ALIVE, OrderKind.RELEASE, OrderKind.JOIN, OrderKind.HANG_UP)
 """A bridge may end with it, and whoever is left there."""
 
 
 async def carry_out(exchange: Exchange, order: Order, customer_id: str) -> list[Call]:
     """The calls that the order is about, and that it or its first carrying out ended, as they are now."""
-    if order.kind in (OrderKind.KEEP_ALIVE, OrderKind.CLEAR_KEEP_ALIVE):
-        await _keep_alive(exchange, order, customer_id)
+    if order.kind in OF_BRIDGES:
+        await _to_bridge(exchange, order, customer_id)
     elif order.kind is OrderKind.DIAL:
         await _dial(exchange, order, customer_id)
     else:
@@ -33,11 +35,11 @@ async def carry_out(exchange: Exchange, order: Order, customer_id: str) -> list[
     return await _touched(exchange, order, customer_id)
 
 
-async def _keep_alive(exchange: Exchange, order: Order, customer_id: str) -> None:
+async def _to_bridge(exchange: Exchange, order: Order, customer_id: str) -> None:
     bridge = await exchange.bridge(order.confbridge_id, customer_id)
     if bridge and bridge.conference.is_up:
         await exchange.keep_alive(bridge, order.kind is OrderKind.KEEP_ALIVE)
-        await exchange.settle(bridge.conference.id)
+        await exchange.settle(bridge.conference.id, least=2 if order.kind is OrderKind.RELEASE else 0)
 
 
 async def _dial(exchange: Exchange, order: Order, customer_id: str) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from random import Random
 from typing import TypeVar
 from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.addresses import Address
 from app.domain.calls import Call, Conference, MuteDirection
@@ -94,17 +96,32 @@ class Simulator:
     def reports(self) -> AsyncIterator[Sequence[Report]]:
         return self._reporting.hear()
 
-    async def snapshot(self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()) -> Sequence[Report]:
-        """What was due while the server was down is done first."""
+    async def snapshot(
+        self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()
+    ) -> Sequence[Call | Conference]:
+        async with self._reading() as connection:
+            bridges = await phones.bridges_up(connection, conference_ids)
+            calls = await phones.phones_up(connection, call_ids)
+        return [*(bridge.conference for bridge in bridges), *map(seen, calls)]
+
+    async def look_up(
+        self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()
+    ) -> Sequence[Call | Conference]:
+        async with self._reading() as connection:
+            bridges = await phones.bridges_of(connection, conference_ids)
+            calls = await phones.phones_of(connection, call_ids)
+        return [*(bridge.conference for bridge in bridges), *map(seen, calls)]
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        """First let the telephones do what they are due to do: while the server was down, they could not."""
         self._check_up()
         try:
             await self.act()
             async with self._database.reading() as connection:
-                bridges = await phones.bridges_up(connection, conference_ids)
-                calls = await phones.phones_up(connection, call_ids)
+                yield connection
         except DatabaseUnavailable as error:
             raise EngineUnavailable("The simulator's database did not answer.") from error
-        return [*(bridge.conference for bridge in bridges), *map(seen, calls)]
 
     def is_up(self) -> bool:
         return self._is_up

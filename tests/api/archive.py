@@ -23,6 +23,7 @@ from app.domain.transfer import Transfer
 from app.domain.viewer import Viewer
 from app.storage import calls, conferences, events, groupcalls, transfers
 from app.storage.database import Database
+from app.timers import Timers
 from app.transfers import Transfers
 from tests.builders import NOON, uid, viewer
 
@@ -59,7 +60,9 @@ class Archive:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.broker = WatchedBroker()
-        use_cases = Transfers(database, self.broker, lambda: NOON, lambda: str(uuid4()), lambda: True, Rules())
+        use_cases = Transfers(
+            database, self.broker, lambda: NOON, lambda: str(uuid4()), lambda: True, Rules(), Timers(), start_seconds=0
+        )
         self.services = Services(database, use_cases, None, self.broker, lambda: NOON)
 
     async def keep(self, *values: Transfer | Call | Conference) -> None:

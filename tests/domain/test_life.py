@@ -66,6 +66,7 @@ def cause_of(trigger: Trigger) -> Cause:
         T.JOINED: (uid("newcomer"), CallStatus.PROGRESSING, None),
         T.RECALL_ANSWERED: (RECALL_LEG, CallStatus.PROGRESSING, None),
         T.RECALL_ENDED: (RECALL_LEG, CallStatus.HANGUP, CallHangupReason.NOANSWER),
+        T.JOIN_REFUSED: (LEG, CallStatus.HANGUP, CallHangupReason.FAILED),
     }
     call_id, status, reason = about.get(trigger, (None, None, None))
     held = HeldParty(uid("newcomer")) if trigger is T.JOINED else None
@@ -86,7 +87,8 @@ class Then:
 
 
 def failed(orders: str, reason: Reason, disposition: Disposition, by: Party) -> Then:
-    return Then(S.ENDING, f"{orders}, clear_keep_alive bridge".lstrip(", "), Outcome.FAILED, reason, disposition, by)
+    last = "release bridge" if disposition is Disposition.RELEASED else "clear_keep_alive bridge"
+    return Then(S.ENDING, f"{orders}, {last}".lstrip(", "), Outcome.FAILED, reason, disposition, by)
 
 
 def cancelled(orders: str) -> Then:
@@ -136,7 +138,7 @@ SHARED: dict[tuple[Status, Trigger], Then] = {
     (S.MERGED, T.BRIDGE_GONE): failed("hang_up D, restore H", Reason.BRIDGE_LOST, RELEASED, Party.SYSTEM),
     (S.TRANSFERRING, T.BRIDGE_GONE): failed(f"{END_LEGS}, restore H", Reason.BRIDGE_LOST, RELEASED, Party.SYSTEM),
     (S.RECALLING, T.BRIDGE_GONE): failed("hang_up R, restore H", Reason.BRIDGE_LOST, RELEASED, Party.SYSTEM),
-    (S.ENDING, T.CONFIRMED): Then(S.CANCELLED, "", Outcome.CANCELLED),
+    (S.ENDING, T.JOIN_REFUSED): failed("hang_up D, hang_up T, restore H", Reason.ENGINE_ERROR, RELEASED, Party.SYSTEM),
     (S.TRANSFERRING, T.JOINED): Then(S.TRANSFERRING, "ringback bridge"),
     (S.RECALLING, T.JOINED): Then(S.RECALLING, "ringback bridge", None, Reason.BUSY, None, Party.DESTINATION),
     **{(status, T.LEG_RANG): Then(status, "") for status in (S.STARTING, S.RINGING, S.TRANSFERRING)},
@@ -146,7 +148,6 @@ SHARED: dict[tuple[Status, Trigger], Then] = {
 
 BLIND: dict[tuple[Status, Trigger], Then] = {
     **SHARED,
-    (S.STARTING, T.CONFIRMED): Then(S.STARTING, ""),
     (S.STARTING, T.LEG_RANG): Then(S.TRANSFERRING, "ringback H, hang_up T"),
     (S.STARTING, T.ANSWERED): completed("hang_up D2, restore H, join D", Party.DESTINATION),
     (S.STARTING, T.TRANSFERER_LEFT): Then(S.TRANSFERRING, "ringback H, hang_up T"),
@@ -159,7 +160,6 @@ BLIND: dict[tuple[Status, Trigger], Then] = {
 LEAVE = Then(S.TRANSFERRING, "restore H, ringback H, hang_up T")
 ATTENDED: dict[tuple[Status, Trigger], Then] = {
     **SHARED,
-    (S.STARTING, T.CONFIRMED): Then(S.RINGING, ""),
     (S.STARTING, T.ANSWERED): Then(S.CONSULTING, "hang_up D2, join D"),
     (S.STARTING, T.LEGS_ENDED): failed("restore H", Reason.BUSY, RETURNED, Party.DESTINATION),
     (S.STARTING, T.TRANSFERER_LEFT): LEAVE,
@@ -200,7 +200,7 @@ ATTENDED: dict[tuple[Status, Trigger], Then] = {
 
 EXPECTED = {Type.BLIND: BLIND, Type.ATTENDED: ATTENDED}
 ROWS = [(type_, *cell, then) for type_, table in EXPECTED.items() for cell, then in table.items()]
-NO_TELEPHONY = {T.UPDATE, T.DELETE, T.HELD_LEFT}  # their rows are tested by name below
+BY_NAME = {T.UPDATE, T.DELETE, T.HELD_LEFT, T.CONFIRMED}  # their rows are tested by name below
 
 
 def given(status: Status, type_: Type, trigger: Trigger) -> Transfer:
@@ -226,7 +226,7 @@ def test_row(type_: Type, status: Status, trigger: Trigger, then: Then) -> None:
 
 @pytest.mark.parametrize("type_", Type)
 def test_the_table_has_no_other_cells(type_: Type) -> None:
-    known = {cell for cell in LIFE[type_] if cell[1] not in NO_TELEPHONY}
+    known = {cell for cell in LIFE[type_] if cell[1] not in BY_NAME}
     # already so, at the builders' CONSULTING: tested by name below
     assert known - set(EXPECTED[type_]) == (
         {(S.CONSULTING, T.SWAP_TO_DESTINATION)} if type_ is Type.ATTENDED else set()
@@ -283,14 +283,14 @@ def test_released_when_nobody_is_to_be_rung_back(type_: Type) -> None:
     (change,) = advance(t, T.LEGS_ENDED, cause_of(T.LEGS_ENDED))
     assert change.after.outcome_reason is Reason.BUSY
     assert change.after.disposition is RELEASED
-    assert told(change.orders) == "hang_up H, clear_keep_alive bridge"
+    assert told(change.orders) == "restore H, release bridge"
 
 
 def test_several_held_parties_are_released_together() -> None:
     held = (HeldParty(HELD), HeldParty(uid("second")))
     t = transfer(S.TRANSFERRING, on_failure=FailurePolicy.RELEASE, held=held)
     (change,) = advance(t, T.RING_TIMEOUT, cause_of(T.RING_TIMEOUT))
-    assert [o.kind for o in change.orders][-3:] == [OrderKind.RESTORE, OrderKind.RESTORE, OrderKind.CLEAR_KEEP_ALIVE]
+    assert [o.kind for o in change.orders][-3:] == [OrderKind.RESTORE, OrderKind.RESTORE, OrderKind.RELEASE]
 
 
 def test_a_cancel_recalls_whatever_the_policy() -> None:
@@ -299,19 +299,47 @@ def test_a_cancel_recalls_whatever_the_policy() -> None:
     assert change.after.status is S.RECALLING
 
 
+@pytest.mark.parametrize(
+    ("t", "status", "timer"),
+    [
+        (transfer(S.STARTING), S.RINGING, Timer.RING),
+        (transfer(S.STARTING, Type.BLIND), S.STARTING, Timer.RING),
+        (transfer(S.TRANSFERRING, timer=None), S.TRANSFERRING, Timer.RING),
+        (transfer(S.RECALLING, timer=None), S.RECALLING, Timer.RECALL),
+        (transfer(S.ENDING), S.CANCELLED, None),
+    ],
+)
+def test_once_every_order_is_confirmed_it_goes_on(t: Transfer, status: Status, timer: Timer | None) -> None:
+    (change,) = advance(t, T.CONFIRMED, cause_of(T.CONFIRMED))
+    assert (change.after.status, change.after.timer) == (status, timer)
+
+
 def test_the_transferer_is_given_up_after_his_last_recall() -> None:
     t = transfer(S.RECALLING, recall_attempts=3)
     (change,) = advance(t, T.RECALL_TIMEOUT, cause_of(T.RECALL_TIMEOUT))
     assert (change.after.status, change.after.disposition) == (S.ENDING, RELEASED)
-    assert told(change.orders) == "hang_up R, hang_up H, clear_keep_alive bridge"
+    assert told(change.orders) == "hang_up R, restore H, release bridge"
 
 
 def test_a_recall_is_tried_again_after_a_pause() -> None:
     (paused,) = advance(transfer(S.RECALLING), T.RECALL_ENDED, cause_of(T.RECALL_ENDED))
     assert (paused.after.timer, paused.after.recall_call_id) == (Timer.RECALL_PAUSE, None)
     (rung,) = advance(paused.after, T.RECALL_PAUSE_OVER, cause_of(T.RECALL_PAUSE_OVER))
-    assert (rung.after.recall_attempts, rung.after.timer) == (2, Timer.RECALL)
+    assert rung.after.recall_attempts == 2
     assert rung.orders[0].destination == rung.after.transferer_address
+
+
+def test_a_recall_rings_for_its_time_from_the_moment_it_is_dialled() -> None:
+    t = transfer(S.TRANSFERRING, on_failure=FailurePolicy.RETURN_TO_TRANSFERER)
+    (recalled,) = advance(t, T.CANCEL, cause_of(T.CANCEL))
+    assert (recalled.after.timer, recalled.after.tm_deadline) == (None, None)
+    (dialled,) = advance(recalled.after, T.CONFIRMED, Cause(LATER))
+    assert (dialled.after.timer, dialled.after.tm_deadline) == (Timer.RECALL, LATER + timedelta(seconds=30))
+
+
+def test_a_recall_that_has_ended_before_its_dial_is_confirmed_rings_no_more() -> None:
+    (paused,) = advance(transfer(S.RECALLING), T.RECALL_ENDED, cause_of(T.RECALL_ENDED))
+    assert advance(paused.after, T.CONFIRMED, Cause(LATER)) == ()
 
 
 def test_a_linear_hunt_dials_the_next_destination() -> None:
@@ -320,7 +348,32 @@ def test_a_linear_hunt_dials_the_next_destination() -> None:
     (change,) = advance(t, T.LEG_ENDED, cause_of(T.LEG_ENDED))
     assert told(change.orders) == "dial D2"
     assert [a.outcome for a in change.after.attempts] == [DialOutcome.BUSY, DialOutcome.PENDING]
-    assert change.after.tm_deadline == LATER + timedelta(seconds=30)
+
+
+def test_each_destination_of_a_linear_hunt_rings_for_its_time_from_the_moment_it_is_dialled() -> None:
+    t = transfer(ring_method=RingMethod.LINEAR, attempts=transfer().attempts[:1])
+    (hunting,) = advance(t, T.LEG_ENDED, cause_of(T.LEG_ENDED))
+    assert hunting.after.timer is None
+    (dialled,) = advance(hunting.after, T.CONFIRMED, Cause(LATER))
+    assert (dialled.after.timer, dialled.after.tm_deadline) == (Timer.RING, LATER + timedelta(seconds=30))
+
+
+@pytest.mark.parametrize("type_", Type)
+def test_a_hunt_that_goes_on_while_it_starts_has_no_other_timer_than_the_starts(type_: Type) -> None:
+    t = transfer(S.STARTING, type_, ring_method=RingMethod.LINEAR, attempts=transfer().attempts[:1])
+    (hunting,) = advance(t, T.LEG_ENDED, cause_of(T.LEG_ENDED))
+    assert (hunting.after.timer, hunting.after.tm_deadline) == (Timer.START, t.tm_deadline)
+    (confirmed,) = advance(hunting.after, T.CONFIRMED, cause_of(T.CONFIRMED))
+    assert confirmed.after.timer is Timer.RING
+
+
+@pytest.mark.parametrize("type_", Type)
+def test_a_transferer_who_leaves_before_the_dial_is_confirmed_costs_no_ringing_time(type_: Type) -> None:
+    left = advance(transfer(S.STARTING, type_), T.TRANSFERER_LEFT, cause_of(T.TRANSFERER_LEFT))[-1].after
+    assert (left.status, left.timer) == (S.TRANSFERRING, None)
+    (dialled,) = advance(left, T.CONFIRMED, Cause(LATER))
+    assert dialled.after.timer is Timer.RING
+    assert advance(dialled.after, T.CONFIRMED, Cause(LATER)) == ()  # it rings already
 
 
 def test_a_silent_destination_of_a_linear_hunt_gives_way_to_the_next() -> None:
@@ -369,6 +422,28 @@ def test_leaving_while_it_rings_does_not_restart_the_ring_timer() -> None:
     assert change.after.tm_deadline == t.tm_deadline
 
 
+def test_a_refused_merge_gives_back_the_deadline_of_the_consultation() -> None:
+    deadline = NOON + timedelta(seconds=60)
+    t = transfer(S.CONSULTING, consult_timeout=60, timer=Timer.CONSULT, tm_deadline=deadline)
+    for _ in range(3):
+        (merged,) = advance(t, T.MERGE, cause_of(T.MERGE))
+        (taken_back,) = advance(merged.after, T.SPEAKING_REFUSED, cause_of(T.SPEAKING_REFUSED))
+        t = taken_back.after
+        assert (t.status, t.timer, t.tm_deadline) == (S.CONSULTING, Timer.CONSULT, deadline)
+
+
+def test_an_update_that_changes_nothing_is_no_change() -> None:
+    t = transfer(note="as it is")
+    assert advance(t, T.UPDATE, replace(cause_of(T.UPDATE), edits={"note": "as it is"})) == ()
+    assert advance(t, T.UPDATE, replace(cause_of(T.UPDATE), edits={})) == ()
+
+
+def test_the_times_of_a_transfer_never_go_back() -> None:
+    t = transfer(S.ENDING, tm_update=LATER)
+    (change,) = advance(t, T.CONFIRMED, Cause(NOON))
+    assert (change.after.tm_update, change.after.tm_end) == (LATER, LATER)
+
+
 def test_a_merged_transfer_has_no_timer() -> None:
     t = transfer(S.CONSULTING, consult_timeout=60, timer=Timer.CONSULT, tm_deadline=LATER)
     (change,) = advance(t, T.MERGE, cause_of(T.MERGE))
@@ -404,5 +479,5 @@ def test_the_kind_of_an_event_tells_what_changed(trigger: Trigger, kind: EventKi
 @pytest.mark.parametrize("type_", Type)
 def test_the_outcome_is_fixed_in_ending(type_: Type) -> None:
     t = transfer(S.ENDING, type_)
-    for trigger in set(Trigger) - COMMANDS - {T.CONFIRMED}:
+    for trigger in set(Trigger) - COMMANDS - {T.CONFIRMED, T.JOIN_REFUSED}:
         assert advance(t, trigger, cause_of(trigger)) == ()

@@ -1,6 +1,7 @@
 """Adapters that break when a test says so: database, engine and broker."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -122,6 +123,10 @@ class Clock:
 
     def __call__(self) -> datetime:
         return utc_now() + self._ahead
+
+    def counter(self) -> float:
+        """The monotonic clock beside it."""
+        return time.monotonic() + self._ahead.total_seconds()
 
     def advance(self, seconds: float) -> None:
         self._ahead += timedelta(seconds=seconds)

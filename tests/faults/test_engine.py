@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 @asynccontextmanager
 async def timed(folder: Path) -> AsyncIterator[tuple[Inside, Clock]]:
     clock = Clock()
-    async with inside(settings_in(folder), clock=clock) as served:
+    async with inside(settings_in(folder), clock=clock, counter=clock.counter) as served:
         yield served, clock
 
 

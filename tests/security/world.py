@@ -29,6 +29,7 @@ from app.storage.phones import Bridge, Phone
 from app.storage.rows import groupcall_row
 from app.storage.tables import GroupcallRow, PartyRow, TransferRow, metadata, table
 from app.telephony.simulator import Simulator
+from app.timers import Timers
 from app.transfers import Transfers
 from tests.api.archive import ANYBODY, Archive
 from tests.builders import NOON, bridge, call, leg, transfer, uid, viewer
@@ -226,7 +227,9 @@ class Estate(Archive):
             return uid(f"new {next(numbers)}")
 
         self.simulator = Simulator(database, lambda: NOON + timedelta(seconds=1), new_id=new_id)
-        use_cases = Transfers(database, self.broker, lambda: NOON, new_id, lambda: True, Rules())
+        use_cases = Transfers(
+            database, self.broker, lambda: NOON, new_id, lambda: True, Rules(), Timers(), start_seconds=0
+        )
         self.services = Services(database, use_cases, self.simulator, self.broker, lambda: NOON)
 
     async def answer(self, document: str, who: Viewer = ANYBODY, **variables: Any) -> Any:

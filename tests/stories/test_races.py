@@ -1,6 +1,5 @@
 """Two things at once: each pair in both orders, and with their reports heard in both orders, through the use cases."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import permutations
@@ -53,7 +52,7 @@ async def cancels(house: Stepping, t: Transfer) -> None:
 
 
 async def merges(house: Stepping, t: Transfer) -> None:
-    await _while_carried_out(house, house.transfers.merge(viewer(), t.id))
+    await house.tell(house.transfers.merge(viewer(), t.id))
 
 
 async def times_out(house: Stepping, t: Transfer) -> None:
@@ -62,14 +61,6 @@ async def times_out(house: Stepping, t: Transfer) -> None:
 
 async def engine_restarts(house: Stepping, t: Transfer) -> None:
     await house.simulator.restart()
-
-
-async def _while_carried_out(house: Stepping, command: Awaitable[Transfer]) -> None:
-    """A merge waits for the engine."""
-    waiting = asyncio.ensure_future(command)
-    while not (await asyncio.wait([waiting], timeout=0.01))[0]:
-        await house.settle()
-    await waiting
 
 
 ANY_TIME: tuple[Act, ...] = (transferer_hangs_up, held_hangs_up, cancels, times_out, engine_restarts)

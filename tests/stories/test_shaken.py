@@ -26,9 +26,11 @@ from app.domain.transfer import FailurePolicy, SpeakingTo, Type
 from app.ports import EngineUnavailable, NoSuchCall, NotNow, Rejection, Report
 from app.recovery import Recovery
 from app.storage import calls as stored_calls
+from app.storage import orders
 from app.storage import transfers as stored
 from app.storage.database import Database
 from app.telephony.simulator import Mischief, Simulator
+from app.timers import Timers
 from app.transfers import Transfers
 from tests.builders import CUSTOMER, NOON, tel, uid, viewer
 from tests.invariants import World
@@ -83,7 +85,16 @@ class Shaken(RuleBasedStateMachine):
         broker, rules = MemoryBroker(), Rules()
         self.simulator = Simulator(self.database, self.clock, self.mischief, new_id=self.new_id)
         self.calls = Calls(self.database, broker, self.clock)
-        self.use_cases = Transfers(self.database, broker, self.clock, self.new_id, self.simulator.is_up, rules)
+        self.use_cases = Transfers(
+            self.database,
+            broker,
+            self.clock,
+            self.new_id,
+            self.simulator.is_up,
+            rules,
+            Timers(self.counter),
+            start_seconds=0,  # nobody carries orders out beside it
+        )
         self.dispatch = Dispatch(
             self.database, broker, self.simulator, self.clock, self.use_cases, self.calls, rules, tries=3
         )
@@ -108,6 +119,9 @@ class Shaken(RuleBasedStateMachine):
     def clock(self) -> datetime:
         self.now += timedelta(microseconds=1)  # no two things happen at once
         return self.now
+
+    def counter(self) -> float:
+        return (self.now - NOON).total_seconds()
 
     def new_id(self) -> str:
         return uid(f"shaken {next(self.ids)}")
@@ -283,7 +297,7 @@ class Shaken(RuleBasedStateMachine):
             await asyncio.sleep(0)
 
     async def carry_out_some(self) -> None:
-        for transfer_id in await self.live():
+        for transfer_id in await self.waiting():
             await self.dispatch.carry_out_next(transfer_id)
 
     async def carry_out_one(self, transfer_id: str) -> bool:
@@ -296,15 +310,15 @@ class Shaken(RuleBasedStateMachine):
         await self.simulator.act()
         await self.recovery.expire_due()
 
-    async def live(self) -> list[str]:
+    async def waiting(self) -> list[str]:
         async with self.database.reading() as connection:
-            return await stored.live_ids(connection)
+            return await orders.with_waiting(connection)
 
     async def settle(self) -> None:
         """Everything is heard and carried out."""
         for _ in range(200):
             await self.deliver_all()
-            busy = [await self.carry_out_one(transfer_id) for transfer_id in await self.live()]
+            busy = [await self.carry_out_one(transfer_id) for transfer_id in await self.waiting()]
             if not any(busy) and not self.inbox:
                 return
         raise AssertionError("orders without end")

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.stories.desk import Desk, Refused, tel
+from tests.stories.desk import Desk, Refused, leg, tel
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +41,17 @@ async def test_the_same_key_with_more_than_can_be_asked_for_is_a_conflict_too(de
         with pytest.raises(Refused) as refused:
             await desk.start(talk, "0101", idempotencyKey="once", **change)
         assert refused.value.code == "IDEMPOTENCY_CONFLICT"
+
+
+@pytest.mark.parametrize("kind", ["ATTENDED", "BLIND"])
+async def test_a_transferer_who_hangs_up_as_soon_as_the_start_is_answered_loses_nobody(desk: Desk, kind: str) -> None:
+    for _ in range(5):
+        talk = await desk.talk()
+        t = await desk.start(talk, "0100", type=kind)
+        await desk.simulate("Hangup", talk.agent)
+        done = await desk.until_ended(t)
+        assert (done["status"], done["transfereeCallId"]) == ("COMPLETED", leg(done))
+        assert (await desk.party(talk.caller))["status"] == "PROGRESSING"
 
 
 async def test_one_live_transfer_per_call(desk: Desk) -> None:

@@ -154,6 +154,35 @@ class HangingUpContract:
         await house.order(OrderKind.HANG_UP, last)
         await house.until_ended(talk.conference_id)
 
+    async def test_a_party_that_is_alone_when_it_is_released_is_hung_up(self, house: House) -> None:
+        talk = await house.talk(PARTY)
+        others = [id_ for id_ in house.heard.calls if id_ != talk.caller_call_id]
+        for call_id in others:
+            await house.order(OrderKind.HANG_UP, call_id)
+
+        touched = await house.order(OrderKind.RELEASE, bridge=talk.conference_id)
+
+        assert {call.id: call.status for call in touched}[talk.caller_call_id] is CallStatus.HANGUP
+        await house.until_ended(talk.conference_id)
+
+    async def test_parties_that_are_together_when_they_are_released_stay(self, house: House) -> None:
+        talk = await house.talk(PARTY)
+        await house.order(OrderKind.HANG_UP, talk.agent_call_id)
+
+        await house.order(OrderKind.RELEASE, bridge=talk.conference_id)
+
+        assert house.heard.bridges[talk.conference_id].is_up
+        assert house.heard.calls[talk.caller_call_id].is_up
+
+    async def test_a_released_bridge_is_kept_alive_no_more(self, house: House) -> None:
+        talk = await house.talk()
+        await house.order(OrderKind.KEEP_ALIVE, bridge=talk.conference_id)
+        await house.order(OrderKind.RELEASE, bridge=talk.conference_id)
+
+        await house.order(OrderKind.HANG_UP, talk.agent_call_id)
+
+        await house.until_ended(talk.conference_id)
+
     @pytest.mark.parametrize("kind", [kind for kind in OrderKind if kind is not OrderKind.DIAL])
     async def test_an_order_about_somebody_unknown_is_done(self, house: House, kind: OrderKind) -> None:
         assert await house.order(kind, str(uuid4()), str(uuid4())) == []
@@ -264,6 +293,14 @@ class SnapshotContract:
         assert bridges.keys() == {up.conference_id, gone.conference_id}
         assert calls == {id_: house.heard.calls[id_] for id_ in calls}
         assert bridges == {id_: house.heard.bridges[id_] for id_ in bridges}
+
+    async def test_what_is_looked_up_is_told_of_and_nothing_else(self, house: House) -> None:
+        talk, other = await house.talk(), await house.talk()
+        await house.order(OrderKind.HANG_UP, talk.agent_call_id)
+
+        told = await house.engine.look_up([talk.agent_call_id, str(uuid4())], [other.conference_id])
+
+        assert told == [house.heard.bridges[other.conference_id], house.heard.calls[talk.agent_call_id]]
 
     async def test_a_confirmation_agrees_with_the_report(self, house: House) -> None:
         talk = await house.talk()
