@@ -1,15 +1,19 @@
 """What resolvers are given: who asks, what may be used, and what has been read so far."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import strawberry
 
+from app.api.charge import Charge
 from app.api.loaders import Loaders
 from app.domain.viewer import Viewer
 from app.ports import NOBODY, Broker, Clock, Observer, Simulation
 from app.storage.database import Database
 from app.transfers import Transfers
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,17 @@ class Context:
         self.viewer = viewer
         self.request_id = request_id
         self.services = services
-        self.counted = 0
-        """Rows, for what `totalCount` and its like have cost."""
+        self.charge: Charge | None = None
+        """What the operation pays; the guard sets it."""
         self.renew()
 
     def renew(self) -> None:
         """Forget what was read: for after a change, and for each event of a subscription."""
         self.loaders = Loaders(self.services.database, self.viewer)
+
+    async def count(self, question: Callable[[], Awaitable[T]], rows: Callable[[T], int]) -> T:
+        """Count a list of the customer's, which may be as long as their whole history: the rows are paid for."""
+        return await self.charge.count(question, rows) if self.charge else await question()
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -3,9 +3,10 @@
 An object costs 1, and 1 more for every 50 fields asked of it; scalars are in that, and a long text counts as a field
 for every 20 characters that it may have. A field of a mutation costs 10 more, the start of a subscription 10, and an
 event of it what its result does beyond 25. A list costs as many objects as it may hold: the page size (first, last) of
-the connection around, the number of ids, or what Limits says of lists without a size. To count a whole list costs
-5,000, of which comes back what it did not need: a point counts 70 rows. What is handed in costs 1 for each member of a
-list and each field of an object, for every argument that it is given to; the first 20 of an operation are free.
+the connection around, the number of ids, or what Limits says of lists without a size. What is handed in costs 1 for
+each member of a list and each field of an object, for every argument that it is given to; the first 20 of an operation
+are free. Counted rows are not in the price: nobody knows how many there are before they are counted. `Charge.count`
+charges them.
 Selections that exclude each other (@include and @skip, the types of an interface) all count, and so does one that is
 named twice.
 """
@@ -50,8 +51,6 @@ FREE_INPUTS = 20
 MUTATION = 10
 SUBSCRIPTION = 10
 EVENT = 25  # As much of an event's result is free: a transfer with its parties.
-COUNT = 5_000  # 350,000 rows; they take as long as 200 reads of a transfer with its links
-ROWS = 70
 INTROSPECTION_DEPTH = 25  # what GraphiQL's takes; its lists are limited by a rule of graphql-core
 SIZES = frozenset({"first", "last", "ids"})
 
@@ -66,7 +65,6 @@ class Weight(NamedTuple):
     each: int = 0  # of one node, in a selection on a connection: to be multiplied by the page size
     leaves: int = 0  # fields of the object selected from
     height: int = 0  # nested selection sets
-    counts: int = 0  # of the list selected from
 
 
 NOTHING = Weight()
@@ -102,15 +100,14 @@ class Meter:
 
     def _selections(self, node: SelectionSetNode, parent: GraphQLCompositeType, level: int) -> Weight:
         self._check_depth(level)
-        cost = each = leaves = height = counts = 0
+        cost = each = leaves = height = 0
         for selection in node.selections:
             weight = self._selection(selection, parent, level)
             cost += weight.cost
             each += weight.each
             leaves += weight.leaves
             height = max(height, weight.height)
-            counts += weight.counts
-        return Weight(cost, each, leaves, height + 1, counts)
+        return Weight(cost, each, leaves, height + 1)
 
     def _selection(self, node: SelectionNode, parent: GraphQLCompositeType, level: int) -> Weight:
         if isinstance(node, FieldNode):
@@ -144,7 +141,7 @@ class Meter:
         named = get_named_type(field.type) if field else None
         if field is None or not is_composite_type(named):
             characters = self._limits.long_texts.get(f"{parent.name}.{name}", CHARACTERS)
-            return Weight(leaves=characters // CHARACTERS, counts=int(name == "totalCount"))
+            return Weight(leaves=characters // CHARACTERS)
         if name.startswith("__"):
             level = min(level, self._limits.max_depth - INTROSPECTION_DEPTH)
         inner = self._selections(node.selection_set, named, level + 1) if node.selection_set else NOTHING
@@ -154,8 +151,6 @@ class Meter:
     def _times(self, node: FieldNode, field: GraphQLField, parent: GraphQLCompositeType, inner: Weight) -> Weight:
         page = self._page(node, field)
         one = 1 + inner.leaves // WIDTH + inner.cost + inner.each * (PAGE if page is None else page)
-        if parent is self._schema.query_type:  # elsewhere lists are those of one call or transfer
-            one += COUNT * (inner.counts + (node.name.value == "transferCounts"))
         if parent is self._schema.mutation_type:
             one += MUTATION
         if not is_list_type(get_nullable_type(field.type)):

@@ -27,7 +27,7 @@ from strawberry.types import ExecutionContext, StreamExecutionResult
 from strawberry.types import ExecutionResult as StrawberryResult
 
 from app.api.charge import Charge, principal_of
-from app.api.cost import EVENT, ROWS, Meter, counted_cost, operations
+from app.api.cost import EVENT, Meter, counted_cost, operations
 from app.api.limits import Budget, LimitExceeded, Limits, Principal, Sleep, too_complex, too_many
 from app.api.plans import Plan, Plans
 
@@ -145,13 +145,13 @@ class GuardExtension(SchemaExtension):
         result = self.execution_context.result
         # A subscription has none yet; its start is paid as asked.
         if self._charge and isinstance(result, ExecutionResult):
-            self._charge.settle(self._inputs + counted_cost(result.data, self._kind) + self._rows() // ROWS)
+            self._charge.settle(self._inputs + counted_cost(result.data, self._kind))
 
     async def on_stream_result(self, result: StreamExecutionResult) -> AsyncIterator[None]:
         yield
         # Between this event and the next: one that is dear delays those after it, and none is lost.
         if self._streams and isinstance(result, StrawberryResult):
-            points = min(counted_cost(result.data, self._kind) + self._rows() // ROWS - EVENT, self._limits.max_cost)
+            points = min(counted_cost(result.data, self._kind) - EVENT, self._limits.max_cost)
             if points > 0:  # else it does not wait for those that pay
                 await self._budget.pay(self._principal, points, self._sleep)
 
@@ -162,14 +162,6 @@ class GuardExtension(SchemaExtension):
     @property
     def _principal(self) -> Principal:
         return principal_of(getattr(self.execution_context.context, "viewer", None))
-
-    def _rows(self) -> int:
-        """Counted since we last asked."""
-        context = self.execution_context.context
-        rows: int = getattr(context, "counted", 0)
-        if rows:
-            context.counted = 0
-        return rows
 
     def _errors(self, plan: Plan) -> list[GraphQLError]:
         context = self.execution_context
@@ -195,7 +187,9 @@ class GuardExtension(SchemaExtension):
             check_cost(cost, self._limits)
         except LimitExceeded as error:
             return [error]
-        self._charge = Charge(self._budget, self._principal, cost)
+        self._charge = Charge(self._budget, self._principal, cost, self._sleep)
+        if context.context is not None:
+            context.context.charge = self._charge
         return [self._charge.refusal()] if self._charge.wait else []
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import ID, UNSET
 
-from app.api.context import Info
+from app.api.context import Context, Info
 from app.api.enums import OrderDirection
 from app.api.fields import resolved
 from app.api.inputs import CallFilter, TransferFilter, call_filter, transfer_filter
@@ -40,6 +40,10 @@ async def _node(loaders: Loaders, id_: str) -> Node | None:
     return node_of(found) if found else None
 
 
+async def _length(context: Context, listing: lists.Listing[Any]) -> int:
+    return await context.count(partial(context.loaders.count, listing), int)
+
+
 async def _newest_first(
     info: Info, name: str, listing: lists.Listing[Any], of: Any, first: int | None, after: str | None
 ) -> Connection[Any]:
@@ -50,7 +54,7 @@ async def _newest_first(
         nodes=[of(item) for item in page.items],
         cursors=lambda: [cursors.of_member(item) for item in page.items],
         page=page,
-        count=partial(info.context.loaders.count, listing),
+        count=partial(_length, info.context, listing),
     )
 
 
@@ -111,14 +115,14 @@ class Query:
         listing = lists.transfers(viewer.customer_id, transfer_filter(filter), newest_first=newest_first)
         page, seq = await loaders.page_and_seq(listing, asked)
         event_cursor = event_cursors(viewer.customer_id).encode(seq)
-        return transfer_connection(page, cursors, event_cursor, partial(loaders.count, listing))
+        return transfer_connection(page, cursors, event_cursor, partial(_length, info.context, listing))
 
     @resolved(
         "How many transfers there are, by status and reason; what there is none of is left out. Needs `TRANSFERS_READ`."
     )
     async def transfer_counts(self, info: Info, filter: WantedTransfers = UNSET) -> list[TransferCount] | None:
-        counted = await info.context.loaders.transfer_counts(transfer_filter(filter))
-        info.context.counted += sum(count for *_, count in counted)
+        question = partial(info.context.loaders.transfer_counts, transfer_filter(filter))
+        counted = await info.context.count(question, lambda found: sum(count for *_, count in found))
         return [TransferCount.of(one) for one in counted]
 
     @resolved("A call by its id. Needs `CALLS_READ`.")

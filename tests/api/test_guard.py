@@ -13,6 +13,7 @@ from strawberry.extensions import AddValidationRules, DisableIntrospection, Sche
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 
+from app.api.charge import Charge
 from app.api.guard import guard_extension
 from app.api.limits import Budget, Limits
 from app.domain.viewer import Viewer
@@ -41,8 +42,12 @@ class CallConnection:
 
     @strawberry.field
     async def total_count(self, info: strawberry.Info) -> int:
-        info.context.counted += 7_000
-        return 7_000
+        async def count() -> int:
+            ran.append("count")
+            return 7_000
+
+        length: int = await info.context.charge.count(count, int)
+        return length
 
 
 def page(first: int | None) -> CallConnection:
@@ -106,7 +111,7 @@ class Clock:
 @dataclass
 class Context:
     viewer: Viewer | None
-    counted: int = 0
+    charge: Charge | None = None
 
 
 def viewer(subject: str) -> Viewer:
@@ -335,10 +340,31 @@ class TestLimitsOfAnOperation:
     async def test_what_was_counted_is_paid_for(self) -> None:
         server = Server(Limits(reading=0))
         result = await server.ask("{ calls(first: 1) { totalCount } }")
-        assert {it: cost_of(result)[it] for it in ("requested", "actual")} == {
-            "requested": 5_001,
-            "actual": 1 + 7_000 // 70,
-        }
+        assert (cost_of(result)["requested"], cost_of(result)["actual"]) == (1, 1 + 7_000 // 70)
+        assert server.budget.remaining(("customer", "ann")) == Limits().capacity - 101
+
+    async def test_twenty_counts_in_a_document_wait_for_each_other_once_the_budget_is_spent(self) -> None:
+        server = poor(capacity=270, restore_rate=1.0)
+        counts = " ".join(f"c{number}: calls(first: 0) {{ totalCount }}" for number in range(20))
+        assert (await server.ask(f"{{ {counts} }}")).errors is None
+        # 20 of the 270 points are reserved for the objects. A count costs 100, after a deposit of 5.
+        paid = [it for it in ran if it != "calls"]
+        assert paid == ["count", "count", "count", "55.0 s", "count"] + ["100.0 s", "count"] * 16
+
+    async def test_a_client_that_leaves_while_a_list_is_counted_loses_a_deposit(self) -> None:
+        budget, counting = Budget(1_000, 1.0, Clock()), asyncio.Event()
+        charge = Charge(budget, ("customer", "ann"), 0)
+
+        async def count() -> int:
+            counting.set()
+            await asyncio.Event().wait()
+            return 0
+
+        asked = asyncio.create_task(charge.count(count, int))
+        await counting.wait()
+        asked.cancel()
+        await asyncio.wait([asked])
+        assert budget.remaining(("customer", "ann")) == 1_000 - 20
 
     async def test_what_is_handed_in_is_paid_for_and_not_given_back(self) -> None:
         query = "query ($ids: [ID!]!) { a: named(ids: $ids) b: named(ids: $ids) }"

@@ -16,15 +16,17 @@ import httpx
 import orjson
 import pytest
 import pytest_asyncio
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
+from app.domain.transfer import Status
 from app.server.limits import TransportLimits
 from app.storage.database import Database
+from app.storage.rows import transfer_row
 from app.storage.tables import TransferRow, table
-from tests.builders import CUSTOMER
+from tests.builders import CUSTOMER, transfer, uid
 from tests.security.premises import Premises, premises
 from tests.security.world import US, Estate, live, settle_in
 from tests.server.toy import authorization, site
@@ -507,9 +509,31 @@ async def test_who_spends_more_than_the_budget_has_to_wait(house: Premises) -> N
     assert error["extensions"]["retryAfter"] > 0
 
 
-async def test_to_count_long_lists_again_and_again(house: Premises) -> None:
+async def test_to_count_long_lists_again_and_again(tmp_path: Path) -> None:
+    """The budget pays for one count. Twenty more in a document wait for it to be restored, and others are refused."""
     counts = " ".join(f"c{n}: transfers(first: 0) {{ totalCount }}" for n in range(20))
-    assert await codes(house, f"{{ {counts} }}") == ["QUERY_TOO_COMPLEX"]
+    settings: Json = {"max_cost": 100, "budget": 400, "budget_rate": 1, "operation_seconds": 1}
+    async with premises(tmp_path, host="0.0.0.0", **settings) as house, house.client() as client:
+        await keep_history(house, 70 * 100)
+        first = await client.post("/graphql", json={"query": "{ transfers(first: 0) { totalCount } }"})
+        assert first.json()["data"] == {"transfers": {"totalCount": 70 * 100}}
+        answers = [await client.post("/graphql", json={"query": f"{{ {counts} }}"}) for _ in range(2)]
+    assert [answer.json()["errors"][0]["extensions"]["code"] for answer in answers] == [
+        "EXECUTION_TIMEOUT",
+        "THROTTLED",
+    ]
+
+
+async def keep_history(house: Premises, length: int) -> None:
+    """So many transfers that have ended."""
+    ended = transfer_row(transfer(Status.COMPLETED))
+    rows = [ended | {"id": uid(f"past {n}"), "transferer_call_id": uid(f"call {n}")} for n in range(length)]
+    database = Database(house.settings.url)
+    try:
+        async with database.writing() as connection:
+            await connection.execute(insert(table(TransferRow)), rows)
+    finally:
+        await database.close()
 
 
 @pytest.mark.parametrize(
