@@ -297,7 +297,10 @@ class Transfers:
             self._observer.changed(change)
             log_status(change)
         if changes:
-            await self._broker.wake(f"transfers:{changes[-1].after.customer_id}", "orders", "timers")
+            customer_id = changes[-1].after.customer_id
+            moved = any(transfers.changes_parties(change.before, change.after) for change in changes)
+            more = [f"calls:{customer_id}"] if moved else []
+            await self._broker.wake(f"transfers:{customer_id}", "orders", "timers", *more)
             self._observer.told(perf_counter() - asked)
 
     # --- waiting

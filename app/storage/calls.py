@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import replace
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Call, CallStatus
@@ -29,6 +29,19 @@ async def save(connection: AsyncConnection, call: Call) -> bool:
     else:
         await connection.execute(update(calls).where(calls.c.id == call.id).values(row))
     return True
+
+
+async def touch(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> None:
+    """Give each of these calls a new version: its part in a live transfer has changed.
+
+    What the engine told is left as it is, so that its next report is news as before.
+    """
+    if not ids:
+        return
+    last = await next_number(connection, customer_id, CHANGES, len(ids))
+    seq = case(*((calls.c.id == id_, last - n) for n, id_ in enumerate(ids)))
+    these = (calls.c.id.in_(ids), unsought(calls.c.customer_id) == customer_id)
+    await connection.execute(update(calls).where(*these).values(version=calls.c.version + 1, seq=seq))
 
 
 async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Call]:

@@ -8,15 +8,16 @@ from app.storage.tables import CounterRow, table
 counters = table(CounterRow)
 
 
-async def next_number(connection: AsyncConnection, customer_id: str, name: str) -> int:
+async def next_number(connection: AsyncConnection, customer_id: str, name: str, count: int = 1) -> int:
+    """The last of `count` numbers, which are all taken."""
     this = (counters.c.customer_id == customer_id) & (counters.c.name == name)
     taken = await connection.execute(
-        update(counters).where(this).values(value=counters.c.value + 1).returning(counters.c.value)
+        update(counters).where(this).values(value=counters.c.value + count).returning(counters.c.value)
     )
     number: int | None = taken.scalar()
     if number is None:
-        await connection.execute(insert(counters).values(customer_id=customer_id, name=name, value=1))
-        return 1
+        await connection.execute(insert(counters).values(customer_id=customer_id, name=name, value=count))
+        return count
     return number
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Call
 from app.domain.transfer import Party, Transfer
+from app.storage import calls
 from app.storage.rows import transfer_from, transfer_row
 from app.storage.tables import PartyRow, TransferRow, table, unsought
 
@@ -19,6 +20,7 @@ async def add(connection: AsyncConnection, transfer: Transfer) -> None:
     """Raises IntegrityError when the call or the bridge has a live transfer, or the idempotency key is taken."""
     await connection.execute(insert(transfers).values(transfer_row(transfer)))
     await _add_parties(connection, transfer.id, _roles(transfer))
+    await calls.touch(connection, transfer.customer_id, _present(transfer))
 
 
 async def replace(connection: AsyncConnection, before: Transfer, after: Transfer) -> bool:
@@ -29,9 +31,31 @@ async def replace(connection: AsyncConnection, before: Transfer, after: Transfer
     )
     if written.rowcount == 0:
         return False
-    known = _roles(before)
-    await _add_parties(connection, after.id, {id_: role for id_, role in _roles(after).items() if id_ not in known})
+    if changes_parties(before, after):
+        await _follow_parties(connection, after)
     return True
+
+
+def changes_parties(before: Transfer | None, after: Transfer) -> bool:
+    """Whether a call may get another live transfer by this change, or lose its own."""
+    return before is None or before.is_live is not after.is_live or not _roles(after).keys() <= _roles(before).keys()
+
+
+async def _follow_parties(connection: AsyncConnection, after: Transfer) -> None:
+    known = await _party_ids(connection, after.id)  # also those who have left, and may have come back
+    new = {id_: role for id_, role in _roles(after).items() if id_ not in known}
+    await _add_parties(connection, after.id, new)
+    joined = [id_ for id_ in _present(after) if id_ in new]
+    await calls.touch(connection, after.customer_id, joined if after.is_live else known)
+
+
+async def _party_ids(connection: AsyncConnection, transfer_id: str) -> Collection[str]:
+    return (await connection.scalars(select(parties.c.call_id).where(parties.c.transfer_id == transfer_id))).all()
+
+
+def _present(t: Transfer) -> tuple[str, ...]:
+    """The calls that are up already. A leg is not: its call is news by itself when the engine first tells of it."""
+    return t.transferer_call_id, *t.held_call_ids
 
 
 def _roles(t: Transfer) -> dict[str, Party]:

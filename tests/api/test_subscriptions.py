@@ -10,7 +10,7 @@ from sqlalchemy import delete
 
 from app.api.paging import event_cursors
 from app.domain.calls import Call
-from app.domain.transfer import Outcome, SpeakingTo, Status, Transfer, Type
+from app.domain.transfer import HeldParty, Outcome, SpeakingTo, Status, Transfer, Type
 from app.domain.viewer import Permission
 from app.storage.lists import EVENTS
 from tests.api.archive import OTHER_CUSTOMER, Archive
@@ -32,6 +32,12 @@ async def take(stream: AsyncGenerator[Any], count: int) -> list[Any]:
 async def rest(stream: AsyncGenerator[Any]) -> list[Any]:
     async with asyncio.timeout(SECONDS):
         return [event async for event in stream]
+
+
+def seen(changes: list[Any]) -> dict[str, tuple[Any, ...]]:
+    assert {change["kind"] for change in changes} == {"CHANGED"}
+    calls = [change["call"] for change in changes]
+    return {one["id"]: (one["version"], one["transferRole"], one["transfer"]) for one in calls}
 
 
 async def is_quiet(archive: Archive, stream: AsyncGenerator[Any]) -> bool:
@@ -252,6 +258,38 @@ class TestCallChanged:
             await archive.keep(call(uid("theirs"), customer_id=OTHER_CUSTOMER.customer_id))
             await archive.keep(ended(call(uid("never seen"))))
             assert await is_quiet(archive, stream)
+
+    async def test_a_transfer_that_begins_and_ends_changes_the_calls_of_its_parties(self, archive: Archive) -> None:
+        linked = "subscription { callChanged { kind call { id version transferRole transfer { id } } } }"
+        await archive.keep(call(), call(HELD), call(uid("stranger")))
+        async with archive.following(linked) as stream:
+            await take(stream, 4)
+            await archive.keep(transfer())
+            assert seen(await take(stream, 2)) == {
+                TRANSFERER: (2, "TRANSFERER", {"id": TRANSFER}),
+                HELD: (2, "HELD", {"id": TRANSFER}),
+            }
+            await archive.change(transfer(), {"status": Status.FAILED, "tm_end": NOON, "outcome": Outcome.FAILED})
+            assert seen(await take(stream, 2)) == {TRANSFERER: (3, None, None), HELD: (3, None, None)}
+            assert await is_quiet(archive, stream)
+
+    async def test_a_call_that_joins_a_transfer_changes(self, archive: Archive) -> None:
+        linked = "subscription { callChanged { kind call { id version transferRole transfer { id } } } }"
+        joining = call(uid("joining"))
+        await archive.keep(transfer(), joining)
+        async with archive.following(linked) as stream:
+            await take(stream, 2)
+            await archive.change(transfer(), {"held": (*transfer().held, HeldParty(joining.id))})
+            assert seen(await take(stream, 1)) == {joining.id: (2, "HELD", {"id": TRANSFER})}
+
+    async def test_a_party_that_has_left_is_told_of_the_end_too(self, archive: Archive) -> None:
+        linked = "subscription { callChanged { kind call { id version transferRole transfer { id } } } }"
+        await archive.keep(transfer(), call(HELD, confbridge_id=uid("elsewhere")))
+        async with archive.following(linked) as stream:
+            await take(stream, 2)
+            over = {"status": Status.ABANDONED, "tm_end": NOON, "outcome": Outcome.ABANDONED}
+            await archive.change(transfer(), {"held": ()}, over)
+            assert seen(await take(stream, 1)) == {HELD: (2, None, None)}
 
     async def test_what_leaves_the_filter_is_gone_and_may_come_back(self, archive: Archive) -> None:
         await archive.keep(call())

@@ -148,6 +148,31 @@ async def test_a_leg_is_found_before_its_first_report(database: Database) -> Non
         assert await transfers.live_ids_of_call(connection, call(uid("stranger"), confbridge_id=None)) == []
 
 
+async def test_a_held_party_that_leaves_and_comes_back_is_held_again(database: Database) -> None:
+    alone = replace(transfer(), held=(), version=4)
+    back = replace(transfer(), version=5)
+    async with database.writing() as connection:
+        await transfers.add(connection, transfer())
+        assert await transfers.replace(connection, transfer(), alone)
+        assert await transfers.replace(connection, alone, back)
+        assert await transfers.by_id(connection, back.id) == back
+
+
+async def test_a_report_counts_although_a_transfer_has_changed_the_version_of_the_call(database: Database) -> None:
+    held = call(HELD)
+    async with database.writing() as connection:
+        for one in (call(), held):
+            assert await calls.save(connection, one)
+        await transfers.add(connection, transfer())
+        assert not await calls.save(connection, held)
+        assert await calls.save(connection, replace(held, is_on_hold=True, revision=2))
+        found = await calls.by_ids(connection, CUSTOMER, [TRANSFERER, HELD])
+    assert {id_: (one.version, one.is_on_hold) for id_, one in found.items()} == {
+        TRANSFERER: (2, False),
+        HELD: (3, True),
+    }
+
+
 async def test_of_two_tellings_of_a_call_the_newer_counts(database: Database) -> None:
     first, last = call(), ended(call())
     async with database.writing() as connection:
