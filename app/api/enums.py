@@ -103,7 +103,7 @@ _public(
     "that everything is in order; all the others are live.",
     STARTING="The exchange is being asked to hold the parties and to dial the destination.",
     RINGING="Attended: the destination rings, the held parties wait on hold, the transferer waits.",
-    CONSULTING="Attended: the transferer and the destination are connected; see `speakingTo` for whom he speaks with.",
+    CONSULTING="Attended: the destination has answered. `speakingTo` says whom the transferer speaks with.",
     MERGED="Attended: transferer, held parties and destination all speak with each other.",
     TRANSFERRING="The transferer has left; the destination rings and the held parties hear it ring.",
     RECALLING="The destination was not reached: the transferer is being rung back, so that nobody is left alone.",
@@ -163,7 +163,7 @@ _public(
     DESTINATION="The destination, in private.",
     HELD="The held parties, while the destination waits.",
     ALL="Everybody: a three-way call.",
-    NONE="Nobody, because nobody has answered yet or because he is out.",
+    NONE="Nobody: nobody has answered yet, or the transferer has left.",
 )
 _public(
     FailurePolicy,

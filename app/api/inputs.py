@@ -254,10 +254,10 @@ class SimulateHangupInput:
     call_id: ID = strawberry.field(description="The call, which is up.")
 
 
-@strawberry.input(description="What a user sets on his own telephone, whatever a transfer does.")
+@strawberry.input(description="What users set on their own telephone, whatever a transfer does.")
 class SimulateHoldInput:
     call_id: ID = strawberry.field(description="The call, which is up.")
-    is_on_hold: bool = strawberry.field(description="Whether he puts the call on hold, or takes it off.")
+    is_on_hold: bool = strawberry.field(description="True puts the call on hold, false takes it off.")
     mute_direction: MuteDirection = strawberry.field(
-        default=MuteDirection.NONE, description="Which way he cuts the sound."
+        default=MuteDirection.NONE, description="Which way the sound is cut."
     )

@@ -77,8 +77,9 @@ class TransferMutations:
         return await answer(info, StartTransferPayload, started)
 
     @resolved(
-        "Connect the held parties with the destination, and let the transferer go. While it still rings, "
-        "they wait for the answer without him. Succeeds again on one that is completed. Needs `TRANSFERS_WRITE`."
+        "Connect the held parties with the destination, and let the transferer go. While the destination still rings, "
+        "the held parties wait for the answer without the transferer. Succeeds again on a transfer that is completed. "
+        "Needs `TRANSFERS_WRITE`."
     )
     async def complete_transfer(
         self, info: Info, input: Annotated[CompleteTransferInput, strawberry.argument(description="Which one.")]
@@ -88,8 +89,8 @@ class TransferMutations:
         return await answer(info, CompleteTransferPayload, done, id_)
 
     @resolved(
-        "Take it back: the destination is let go, and transferer and held parties are connected as before. "
-        "When the transferer has left, he is rung back. Succeeds again on one that is cancelled. Needs "
+        "Take it back: the destination is let go, and transferer and held parties are connected as before. A "
+        "transferer who has left is rung back. Succeeds again on a transfer that is cancelled. Needs "
         "`TRANSFERS_WRITE`."
     )
     async def cancel_transfer(
@@ -100,8 +101,9 @@ class TransferMutations:
         return await answer(info, CancelTransferPayload, done, id_)
 
     @resolved(
-        "Choose whom the transferer speaks with, while the others wait on hold. Succeeds when it is so "
-        "already. Needs `TRANSFERS_WRITE`."
+        "Choose whom the transferer speaks with, while the others wait on hold. The calls show it when the telephone "
+        "exchange has confirmed it: see `Transfer.speakingTo`. Succeeds when it is so already. Needs "
+        "`TRANSFERS_WRITE`."
     )
     async def swap_transfer(
         self, info: Info, input: Annotated[SwapTransferInput, strawberry.argument(description="Whom to speak with.")]

@@ -15,9 +15,9 @@ class MetadataEntry:
 
 @strawberry.type(description="Who brought a change about.")
 class TransferActor:
-    party: Party = strawberry.field(description="Which part he has; `CLIENT` is a user of this API.")
+    party: Party = strawberry.field(description="The party that did it; `CLIENT` is a user of this API.")
     subject: str | None = strawberry.field(
-        description="For a `CLIENT`, the subject of his token: who it was. Null for all others."
+        description="For a `CLIENT`, the subject of their token: who it was. Null for all others."
     )
 
 

@@ -135,7 +135,7 @@ class SimulationMutations:
         return await _act(info, SimulateHangupPayload, input.call_id, act)
 
     @resolved(
-        "A user puts a call on hold or cuts the sound, on his own telephone; a transfer gives that back as "
+        "A user puts a call on hold or cuts the sound, on their own telephone; a transfer gives that back as "
         "it was. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
     )
     async def simulate_hold(

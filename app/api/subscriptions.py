@@ -109,7 +109,7 @@ async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallCh
 
 
 class Told:
-    """What a subscriber knows: the version of each call that is there for him."""
+    """What a subscriber knows: the version of each call that they have been told of."""
 
     def __init__(self) -> None:
         self._versions: dict[str, int] = {}
@@ -169,8 +169,11 @@ class Subscription:
         return _log(info.context, await _place(info.context, first_given(after)), event_filter(filter))
 
     @subscribed(
-        "Calls of the viewer's customer: the live ones as `PRESENT`, then `READY`, then changes. A call "
-        "that ends or leaves the filter is `GONE`. Needs `CALLS_READ`."
+        "Calls of the viewer's customer: the live ones as `PRESENT`, then `READY`, then changes. A call that ends or "
+        "leaves the filter is `GONE`. A call changes when one of its own fields does, and when `transfer` or "
+        "`transferRole` does. Other links are not followed: `transferEvents` tells what changes within a transfer and "
+        "the dialling of its destinations, and the filter `confbridgeId` gives the calls in a bridge. Needs "
+        "`CALLS_READ`."
     )
     async def call_changed(
         self,

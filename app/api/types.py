@@ -61,7 +61,11 @@ def optional_id(value: str | None) -> ID | None:
     return None if value is None else ID(value)
 
 
-@strawberry.interface(description="Anything that has an id of its own and can be looked up by it.")
+@strawberry.interface(
+    description="Anything that has an id of its own and can be looked up by it. Some fields have one name and several "
+    "types, such as `Transfer.status` and `Call.status`: give them aliases to select both in one place, as in "
+    "`... on Transfer { transferStatus: status } ... on Call { callStatus: status }`."
+)
 class Node:
     id: ID = strawberry.field(description="A UUID: stable, and unique across all types.")
 
@@ -101,7 +105,11 @@ class Transfer(Node):
         description="What became of the held parties; set when the outcome is `FAILED`."
     )
     ended_by: Party | None = strawberry.field(description="Whose doing the outcome is; set with `outcome`.")
-    speaking_to: SpeakingTo = strawberry.field(description="Whom the transferer speaks with.")
+    speaking_to: SpeakingTo = strawberry.field(
+        description="Whom the transferer speaks with, as decided. The event of kind `SPEAKING_TO` tells the decision. "
+        "`isOnHold` and `muteDirection` of the calls follow when the telephone exchange confirms it: follow them with "
+        "`callChanged(filter: {confbridgeId: …})`."
+    )
     is_live: bool = strawberry.field(description="Whether its status can still change.")
     is_deleted: bool = strawberry.field(
         description="Whether it was deleted. A deleted one is still found by its id and by links, but not in lists."
@@ -196,7 +204,7 @@ class Transfer(Node):
     async def conference(self, info: Info) -> "Conference | None":
         return linked(Conference.of, await info.context.loaders.conference(self.confbridge_id))
 
-    @resolved("The transfer that brought the transferer onto this call: he was its destination. Null when he was none.")
+    @resolved("The transfer whose destination was the transferer's call. Null when there was none.")
     async def previous_transfer(self, info: Info) -> "Transfer | None":
         return linked(Transfer.of, await info.context.loaders.transfer(self.record.previous_transfer_id))
 
@@ -259,7 +267,10 @@ class TransferEvent:
     status: Status = strawberry.field(description="The status after it.")
     outcome: Outcome | None = strawberry.field(description="How the transfer ends, as far as decided by then.")
     outcome_reason: Reason | None = strawberry.field(description="Why it is not completed, as far as known by then.")
-    speaking_to: SpeakingTo = strawberry.field(description="Whom the transferer spoke with after it.")
+    speaking_to: SpeakingTo = strawberry.field(
+        description="Whom the transferer spoke with after it, as decided. The calls follow when the telephone exchange "
+        "confirms it: see `Transfer.speakingTo`."
+    )
     transferee_call_id: ID | None = strawberry.field(
         description="The call of the destination, if one had answered. `transferee` is VoIPbin's word for the "
         "destination, the standards' transfer target."
@@ -304,8 +315,14 @@ class Call(Node):
     direction: CallDirection = strawberry.field(description="Who called whom.")
     source: Address = strawberry.field(description="Who called.")
     destination: Address = strawberry.field(description="Who was called.")
-    mute_direction: MuteDirection = strawberry.field(description="Which way the party's sound is cut now.")
-    is_on_hold: bool = strawberry.field(description="Whether the party waits on hold, as a rule with music.")
+    mute_direction: MuteDirection = strawberry.field(
+        description="Which way the party's sound is cut, as the telephone exchange has confirmed it: see `isOnHold`."
+    )
+    is_on_hold: bool = strawberry.field(
+        description="Whether the party waits on hold, usually with music, as the telephone exchange has confirmed it. "
+        "Right after an event of a transfer this may still be the old value. `callChanged` tells the new one; the "
+        "transfer has no further event for it."
+    )
     hangup_by: CallHangupBy | None = strawberry.field(description="Which side ended it; null while it is up.")
     hangup_reason: CallHangupReason | None = strawberry.field(description="Why it ended; null while it is up.")
     groupcall_id: ID | None = strawberry.field(description="The groupcall that dialled it, if one did.")
@@ -320,7 +337,9 @@ class Call(Node):
     tm_progressing: datetime | None = strawberry.field(description="When it was answered.")
     tm_hangup: datetime | None = strawberry.field(description="When it ended.")
     tm_create: datetime = strawberry.field(description="When it began.")
-    tm_update: datetime = strawberry.field(description="When it last changed.")
+    tm_update: datetime = strawberry.field(
+        description="When the telephone exchange last changed it. A change of `transfer` alone moves `version` only."
+    )
 
     @classmethod
     def of(cls, call: telephony.Call) -> Self:
@@ -356,14 +375,15 @@ class Call(Node):
         return linked(Conference.of, await info.context.loaders.conference(self.confbridge_id))
 
     @resolved(
-        "The live transfer that it has a part in, if one is under way: any part, also that of a "
-        "destination that still rings. Needs `TRANSFERS_READ`."
+        "The live transfer that it has a part in, if one is under way: any part, also that of a destination that still "
+        "rings. When this becomes another transfer, or null, the call has a new `version`, and `callChanged` tells it. "
+        "What changes within the transfer is told by `transferChanged`. Needs `TRANSFERS_READ`."
     )
     async def transfer(self, info: Info) -> Transfer | None:
         found = await info.context.loaders.live_transfer(self.id)
         return Transfer.of(found[0]) if found else None
 
-    @resolved("Its part in `transfer`; null when there is none. Needs `TRANSFERS_READ`.")
+    @resolved("Its part in `transfer`; null when there is none. It changes with `transfer`. Needs `TRANSFERS_READ`.")
     async def transfer_role(self, info: Info) -> Party | None:
         found = await info.context.loaders.live_transfer(self.id)
         return found[1] if found else None

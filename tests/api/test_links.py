@@ -128,3 +128,12 @@ async def test_a_link_shows_a_deleted_transfer(archive: Archive) -> None:
     await archive.change(before, {"tm_delete": before.tm_update})
     query = "query ($id: ID!) { transfer(id: $id) { previousTransfer { isDeleted } } }"
     assert (await archive.ask(query, id=later.id))["transfer"]["previousTransfer"] == {"isDeleted": True}
+
+
+async def test_fields_of_one_name_and_two_types_stand_side_by_side_with_aliases(archive: Archive) -> None:
+    """As the descriptions of `Node` and the README say."""
+    await archive.keep(transfer(), call())
+    fields = "... on Transfer { transferStatus: status } ... on Call { callStatus: status }"
+    query = f"query ($a: ID!, $b: ID!) {{ a: node(id: $a) {{ {fields} }} b: node(id: $b) {{ {fields} }} }}"
+    found = await archive.ask(query, a=transfer().id, b=call().id)
+    assert found == {"a": {"transferStatus": "RINGING"}, "b": {"callStatus": "PROGRESSING"}}
