@@ -142,6 +142,8 @@ class Transfers:
     @again_when_stale
     async def _start(self, viewer: Viewer, request: StartRequest) -> Transfer:
         asked = perf_counter()
+        if request.idempotency_key is None:  # else that comes first, and is asked of the database
+            request = normalised(request)
         try:
             async with self._database.writing(viewer.customer_id) as connection:
                 repeated = await self._repeated(connection, viewer, request)
@@ -170,12 +172,12 @@ class Transfers:
         return started
 
     async def _begin(self, connection: AsyncConnection, viewer: Viewer, request: StartRequest) -> Change:
+        request = normalised(request)
         found = await calls.by_ids(connection, viewer.customer_id, [request.transferer_call_id])
         known = found.get(request.transferer_call_id)
         others = await calls.others_in_bridge(connection, known) if known else []
         call = check_call(known, others)
         await self._check_no_other(connection, call)
-        request = normalised(request)
         check_same_party(request.transferee_addresses, [call, *others])
         if not self._engine_is_up():
             raise Refusal(RefusalCode.ENGINE_UNAVAILABLE, "The telephony engine is down.", retryable=True)

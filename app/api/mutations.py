@@ -29,7 +29,7 @@ from app.api.payloads import (
     TransferPayload,
     UpdateTransferPayload,
     may,
-    user_error,
+    user_errors,
     visible_transfer,
 )
 from app.api.refusals import forbidden, require
@@ -51,7 +51,7 @@ async def answer(info: Info, payload: type[P], command: Awaitable[Record], trans
     except Refusal as refusal:
         info.context.renew()
         transfer = await visible_transfer(info, transfer_id)
-        return payload(transfer=transfer, user_errors=[await user_error(info, refusal)])
+        return payload(transfer=transfer, user_errors=await user_errors(info, refusal))
     info.context.renew()
     return payload(transfer=Transfer.of(record) if may(info, Permission.TRANSFERS_READ) else None, user_errors=[])
 

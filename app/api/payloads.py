@@ -14,7 +14,8 @@ from app.domain.viewer import Permission
 
 @strawberry.type(
     description="Why what was asked can't be. It is data and not an error: the request was understood, and nothing has "
-    "changed."
+    "changed. An answer names everything that is wrong with the form of the input. What depends on calls and transfers "
+    "is checked when the form is right."
 )
 class UserError:
     code: RefusalCode = strawberry.field(description="For programs: stable.")
@@ -39,15 +40,15 @@ class UserError:
         )
 
 
-async def user_error(info: Info, refusal: Refusal) -> UserError:
+async def user_errors(info: Info, refusal: Refusal) -> list[UserError]:
     return told(info, refusal, await visible_transfer(info, refusal.transfer_id))
 
 
-def told(info: Info, refusal: Refusal, transfer: Transfer | None = None) -> UserError:
-    """To the caller, and to the operator: by its figure, and in the operation's line."""
+def told(info: Info, refusal: Refusal, transfer: Transfer | None = None) -> list[UserError]:
+    """What the caller is told. The operator's figures and log name the first of several refusals."""
     info.context.services.observer.refused(info.field_name, refusal.code)
     bind_contextvars(refused=refusal.code.value)
-    return UserError.of(refusal, transfer)
+    return [UserError.of(refusal, transfer), *map(UserError.of, refusal.others)]
 
 
 def may(info: Info, permission: Permission) -> bool:

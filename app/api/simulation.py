@@ -8,7 +8,6 @@ import strawberry
 from app.api.context import Info
 from app.api.fields import resolved
 from app.api.inputs import (
-    AddressInput,
     SimulateAnswerInput,
     SimulateCallInput,
     SimulateHangupInput,
@@ -24,13 +23,14 @@ from app.api.payloads import (
     SimulateHoldPayload,
     SimulatePayload,
     SimulateRejectPayload,
+    UserError,
     told,
     visible_call,
     visible_conference,
 )
 from app.api.refusals import require
-from app.domain.addresses import Address, normalise
-from app.domain.refusals import Refusal, RefusalCode
+from app.domain.addresses import Address, normalise, wrong_with
+from app.domain.refusals import Refusal, RefusalCode, refuse
 from app.domain.viewer import Permission
 from app.ports import NoSuchCall, NotNow, SimulatedCall, Simulation
 
@@ -46,21 +46,17 @@ def _simulation(info: Info) -> Simulation:
     return info.context.services.simulation
 
 
-def _address(given: AddressInput, *field: str) -> Address:
-    return normalise(address(given), "input", *field)
-
-
 async def _act(info: Info, payload: type[P], call_id: str, act: Callable[[Simulation, str], Awaitable[None]]) -> P:
     require(info.context.viewer, Permission.SIMULATE)
-    errors = []
+    errors = list[UserError]()
     try:
         await act(_simulation(info), info.context.viewer.customer_id)
     except Refusal as refusal:
-        errors = [told(info, refusal)]
+        errors = told(info, refusal)
     except NoSuchCall:
-        errors = [told(info, _refusal(RefusalCode.NOT_FOUND, "No such call."))]
+        errors = told(info, _refusal(RefusalCode.NOT_FOUND, "No such call."))
     except NotNow as error:
-        errors = [told(info, _refusal(RefusalCode.INVALID_INPUT, str(error)))]
+        errors = told(info, _refusal(RefusalCode.INVALID_INPUT, str(error)))
     info.context.renew()
     return payload(call=await visible_call(info, call_id), user_errors=errors)
 
@@ -72,12 +68,17 @@ def _refusal(code: RefusalCode, message: str) -> Refusal:
 async def _call(info: Info, given: SimulateCallInput) -> SimulatedCall:
     if len(given.parties) > MOST_PARTIES:
         raise Refusal(RefusalCode.INVALID_INPUT, f"At most {MOST_PARTIES} more parties.", "input", "parties")
-    return await _simulation(info).call(
-        info.context.viewer.customer_id,
-        _address(given.caller, "caller"),
-        _address(given.agent, "agent"),
-        [_address(party, "parties", str(n)) for n, party in enumerate(given.parties)],
-    )
+    simulation = _simulation(info)
+    caller, agent, *parties = _normalised(given)
+    return await simulation.call(info.context.viewer.customer_id, caller, agent, parties)
+
+
+def _normalised(given: SimulateCallInput) -> list[Address]:
+    """The caller, the agent, the others. Raises Refusal with everything that is wrong with them."""
+    others = ((("parties", str(n)), address(party)) for n, party in enumerate(given.parties))
+    placed = ((("caller",), address(given.caller)), (("agent",), address(given.agent)), *others)
+    refuse(wrong for place, one in placed for wrong in wrong_with(one, "input", *place))
+    return [normalise(one) for _, one in placed]
 
 
 @strawberry.type
@@ -93,7 +94,7 @@ class SimulationMutations:
         try:
             made = await _call(info, input)
         except Refusal as refusal:
-            return SimulateCallPayload(user_errors=[told(info, refusal)])
+            return SimulateCallPayload(user_errors=told(info, refusal))
         info.context.renew()
         return SimulateCallPayload(
             caller_call=await visible_call(info, made.caller_call_id),

@@ -1,12 +1,12 @@
 """Where a call comes from or goes to: types, normal forms, and which of them can be dialled."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
-from app.domain.refusals import Refusal, RefusalCode
+from app.domain.refusals import Refusal, RefusalCode, refuse
 
 
 class AddressType(StrEnum):
@@ -89,27 +89,29 @@ LONGEST = 255
 
 
 def normalise(address: Address, *field: str) -> Address:
-    """The address in its normal form; raises Refusal when it is malformed or of a type that can't be dialled."""
-    if address.type not in DIALABLE:
-        raise Refusal(
-            RefusalCode.NOT_DIALABLE, f"An address of type {address.type.name} can't be dialled.", *field, "type"
-        )
-    for part in ("target", "target_name", "name", "detail"):
-        _check_text(getattr(address, part), *field, _camel(part))
+    """Return the address in its normal form. Raise Refusal when it is malformed or can't be dialled."""
+    refuse(wrong_with(address, *field))
     target = DIALABLE[address.type](address.target)
-    if target is None:
-        expected = EXPECTED[address.type]
-        raise Refusal(
-            RefusalCode.INVALID_ADDRESS, f"Not a {address.type.name} address: expected {expected}.", *field, "target"
-        )
+    assert target is not None
     return replace(address, target=target, target_name=address.target_name.strip())
 
 
-def _check_text(value: str, *field: str) -> None:
-    if len(value) > LONGEST or not value.isprintable():
-        raise Refusal(
-            RefusalCode.INVALID_ADDRESS, f"At most {LONGEST} characters, none of them a control character.", *field
-        )
+def wrong_with(address: Address, *field: str) -> Iterator[Refusal]:
+    """Everything that makes the address malformed, or impossible to dial."""
+    if address.type not in DIALABLE:
+        message = f"An address of type {address.type.name} can't be dialled."
+        yield Refusal(RefusalCode.NOT_DIALABLE, message, *field, "type")
+    elif _is_text(address.target) and DIALABLE[address.type](address.target) is None:
+        message = f"Not a {address.type.name} address: expected {EXPECTED[address.type]}."
+        yield Refusal(RefusalCode.INVALID_ADDRESS, message, *field, "target")
+    for part in ("target", "target_name", "name", "detail"):
+        if not _is_text(getattr(address, part)):
+            message = f"At most {LONGEST} characters, none of them a control character."
+            yield Refusal(RefusalCode.INVALID_ADDRESS, message, *field, _camel(part))
+
+
+def _is_text(value: str) -> bool:
+    return len(value) <= LONGEST and value.isprintable()
 
 
 def _camel(name: str) -> str:

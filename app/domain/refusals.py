@@ -1,5 +1,6 @@
 """What a caller asked that can't be: a stable code, a message, where in the input, and the transfer in the way."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -34,3 +35,13 @@ class Refusal(Exception):
         self.field = field
         self.transfer_id = transfer_id
         self.retryable = retryable
+        self.others: tuple[Refusal, ...] = ()
+        """What else is wrong with the form of the same input."""
+
+
+def refuse(found: Iterable[Refusal]) -> None:
+    """Raise the first of these refusals, with the others. Nothing happens when there are none."""
+    every = tuple(found)
+    if every:
+        every[0].others = every[1:]
+        raise every[0]

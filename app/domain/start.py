@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from app.domain import effects as do
-from app.domain.addresses import Address, AddressType, normalise
+from app.domain.addresses import Address, AddressType, normalise, wrong_with
 from app.domain.calls import Call, CallStatus, RingMethod
 from app.domain.effects import NO_ORDERS, Cause, Rules
 from app.domain.life import Change
-from app.domain.refusals import Refusal, RefusalCode
+from app.domain.refusals import Refusal, RefusalCode, refuse
 from app.domain.transfer import FailurePolicy, HeldParty, Transfer, Type, derived_id
 
 MOST_ADDRESSES = 10
@@ -38,20 +38,19 @@ class StartRequest:
 
 
 def normalised(request: StartRequest) -> StartRequest:
-    """The request with its addresses in normal form; raises Refusal for the first thing that can't be."""
-    _check_idempotency_key(request.idempotency_key)
-    _check_count(request.transferee_addresses)
-    addresses = tuple(
-        normalise(address, "input", "transfereeAddresses", str(n))
-        for n, address in enumerate(request.transferee_addresses)
-    )
-    _check_twice(addresses)
-    _check_timeout(request.ring_timeout, "ringTimeout")
+    """Return the request with its addresses in normal form. Raise Refusal with everything that is wrong with it."""
+    refuse(_wrong_with(request))
+    return replace(request, transferee_addresses=tuple(map(normalise, request.transferee_addresses)))
+
+
+def _wrong_with(request: StartRequest) -> Iterator[Refusal]:
+    yield from _wrong_addresses(request.transferee_addresses)
+    yield from _wrong_timeout(request.ring_timeout, "ringTimeout")
     if request.consult_timeout is not None:
-        _check_timeout(request.consult_timeout, "consultTimeout")
-    check_note(request.note)
-    check_metadata(request.metadata)
-    return replace(request, transferee_addresses=addresses)
+        yield from _wrong_timeout(request.consult_timeout, "consultTimeout")
+    yield from _wrong_note(request.note)
+    yield from _wrong_metadata(request.metadata)
+    yield from _wrong_idempotency_key(request.idempotency_key)
 
 
 def has_started(transfer: Transfer, request: StartRequest) -> bool:
@@ -168,69 +167,58 @@ def begin(
 
 def edits_of(note: str | None, metadata: tuple[tuple[str, str], ...] | None, *keep: str) -> Mapping[str, object]:
     """What an update writes: `keep` names the fields that it leaves as they are; None clears."""
-    check_note(note)
-    check_metadata(metadata or ())
+    refuse((*_wrong_note(note), *_wrong_metadata(metadata or ())))
     new = {"note": note, "metadata": dict(metadata or ())}
     return {name: value for name, value in new.items() if name not in keep}
 
 
-def check_note(note: str | None) -> None:
+def _wrong_note(note: str | None) -> Iterator[Refusal]:
     if note is not None and len(note) > MOST_NOTE_CHARACTERS:
-        raise Refusal(
-            RefusalCode.INVALID_INPUT, f"A note has at most {MOST_NOTE_CHARACTERS:,} characters.", "input", "note"
-        )
+        yield _invalid(f"A note has at most {MOST_NOTE_CHARACTERS:,} characters.", "note")
 
 
-def check_metadata(entries: Sequence[tuple[str, str]]) -> None:
+def _wrong_metadata(entries: Sequence[tuple[str, str]]) -> Iterator[Refusal]:
     if len(entries) > MOST_METADATA_ENTRIES:
-        raise _bad_metadata(f"At most {MOST_METADATA_ENTRIES} entries.")
+        yield _invalid(f"At most {MOST_METADATA_ENTRIES} entries.", "metadata")
+        return
     if len(dict(entries)) != len(entries):
-        raise _bad_metadata("A key stands twice.")
+        yield _invalid("A key stands twice.", "metadata")
     for n, (key, value) in enumerate(entries):
         if not 1 <= len(key) <= MOST_KEY_CHARACTERS:
-            raise _bad_metadata(f"A key has 1 to {MOST_KEY_CHARACTERS} characters.", str(n), "key")
+            yield _invalid(f"A key has 1 to {MOST_KEY_CHARACTERS} characters.", "metadata", str(n), "key")
         if len(value) > MOST_VALUE_CHARACTERS:
-            raise _bad_metadata(f"A value has at most {MOST_VALUE_CHARACTERS} characters.", str(n), "value")
+            yield _invalid(f"A value has at most {MOST_VALUE_CHARACTERS} characters.", "metadata", str(n), "value")
 
 
-def _bad_metadata(message: str, *where: str) -> Refusal:
-    return Refusal(RefusalCode.INVALID_INPUT, message, "input", "metadata", *where)
-
-
-def _check_idempotency_key(key: str | None) -> None:
+def _wrong_idempotency_key(key: str | None) -> Iterator[Refusal]:
     if key is not None and not 1 <= len(key) <= MOST_IDEMPOTENCY_CHARACTERS:
-        raise Refusal(
-            RefusalCode.INVALID_INPUT,
-            f"An idempotency key has 1 to {MOST_IDEMPOTENCY_CHARACTERS} characters.",
-            "input",
-            "idempotencyKey",
-        )
+        yield _invalid(f"An idempotency key has 1 to {MOST_IDEMPOTENCY_CHARACTERS} characters.", "idempotencyKey")
 
 
-def _check_count(addresses: Sequence[Address]) -> None:
+def _invalid(message: str, *where: str) -> Refusal:
+    return Refusal(RefusalCode.INVALID_INPUT, message, "input", *where)
+
+
+def _wrong_addresses(addresses: Sequence[Address]) -> Iterator[Refusal]:
+    """Addresses beyond the most that may be are counted, and not looked at."""
+    field = ("input", "transfereeAddresses")
     if not addresses:
-        raise Refusal(RefusalCode.NO_ADDRESS, "Name at least one destination.", "input", "transfereeAddresses")
+        yield Refusal(RefusalCode.NO_ADDRESS, "Name at least one destination.", *field)
     if len(addresses) > MOST_ADDRESSES:
-        raise Refusal(
-            RefusalCode.TOO_MANY_ADDRESSES, f"At most {MOST_ADDRESSES} destinations.", "input", "transfereeAddresses"
-        )
-
-
-def _check_twice(addresses: Sequence[Address]) -> None:
-    seen = set()
+        yield Refusal(RefusalCode.TOO_MANY_ADDRESSES, f"At most {MOST_ADDRESSES} destinations.", *field)
+        return
+    seen = set[object]()
     for n, address in enumerate(addresses):
-        if address.key in seen:
-            raise Refusal(
-                RefusalCode.INVALID_ADDRESS,
-                "This destination stands twice.",
-                "input",
-                "transfereeAddresses",
-                str(n),
-            )
-        seen.add(address.key)
+        if wrong := [*wrong_with(address, *field, str(n))]:
+            yield from wrong
+            continue
+        key = normalise(address).key
+        if key in seen:
+            yield Refusal(RefusalCode.INVALID_ADDRESS, "This destination stands twice.", *field, str(n))
+        seen.add(key)
 
 
-def _check_timeout(seconds: int, name: str) -> None:
+def _wrong_timeout(seconds: int, name: str) -> Iterator[Refusal]:
     least, most = TIMEOUT_SECONDS
     if not least <= seconds <= most:
-        raise Refusal(RefusalCode.OUT_OF_RANGE, f"{name} is {least} to {most} seconds.", "input", name)
+        yield Refusal(RefusalCode.OUT_OF_RANGE, f"{name} is {least} to {most} seconds.", "input", name)

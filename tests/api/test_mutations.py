@@ -9,7 +9,7 @@ from app.api.context import Context
 from app.domain.transfer import Status
 from app.domain.viewer import Permission
 from app.ports import NoSuchCall, NotNow, SimulatedCall
-from tests.api.archive import OTHER_CUSTOMER, SCHEMA, Archive
+from tests.api.archive import OTHER_CUSTOMER, SCHEMA, Archive, statements
 from tests.builders import BRIDGE, CUSTOMER, HELD, NOON, TRANSFER, TRANSFERER, bridge, call, transfer, uid, viewer
 
 PAYLOAD = (
@@ -78,6 +78,55 @@ async def test_a_refusal_points_at_the_input(
     refused = await start(archive, **changes)
     assert refused["transfer"] is None
     assert [(error["code"], error["field"]) for error in refused["userErrors"]] == [(code, field)]
+
+
+SPOILED: dict[str, Any] = {
+    "transfereeAddresses": [
+        {"type": "TEL", "target": "+15550000199"},
+        {"type": "SIP", "target": "nobody", "name": "a\nb"},
+        {"type": "EMAIL", "target": "a@b"},
+        {"type": "TEL", "target": "+1 555 0000199"},
+    ],
+    "ringTimeout": 0,
+    "consultTimeout": 601,
+    "note": "x" * 2001,
+    "metadata": [{"key": "", "value": "x" * 513}, {"key": "a", "value": ""}, {"key": "a", "value": ""}],
+}
+
+
+async def test_a_refusal_names_everything_that_is_wrong_with_the_form(archive: Archive) -> None:
+    """Although the call can't be transferred either: that is asked of the database when the form is right."""
+    with statements() as asked:
+        refused = await start(archive, **SPOILED)
+    assert asked == []
+    assert [(error["code"], *error["field"][1:]) for error in refused["userErrors"]] == [
+        ("INVALID_ADDRESS", "transfereeAddresses", "1", "target"),
+        ("INVALID_ADDRESS", "transfereeAddresses", "1", "name"),
+        ("NOT_DIALABLE", "transfereeAddresses", "2", "type"),
+        ("INVALID_ADDRESS", "transfereeAddresses", "3"),
+        ("OUT_OF_RANGE", "ringTimeout"),
+        ("OUT_OF_RANGE", "consultTimeout"),
+        ("INVALID_INPUT", "note"),
+        ("INVALID_INPUT", "metadata"),
+        ("INVALID_INPUT", "metadata", "0", "key"),
+        ("INVALID_INPUT", "metadata", "0", "value"),
+    ]
+    refused = await start(archive, **SPOILED, idempotencyKey="")
+    assert len(refused["userErrors"]) == 11
+
+
+async def test_a_key_that_has_started_another_transfer_is_told_before_the_form(archive: Archive) -> None:
+    await archive.keep(call(), call(HELD), bridge())
+    assert (await start(archive, idempotencyKey="once"))["userErrors"] == []
+    refused = await start(archive, **SPOILED, idempotencyKey="once")
+    assert [error["code"] for error in refused["userErrors"]] == ["IDEMPOTENCY_CONFLICT"]
+
+
+async def test_an_update_names_everything_that_is_wrong_with_its_form(archive: Archive) -> None:
+    await archive.keep(transfer())
+    given = {"transferId": TRANSFER, "note": SPOILED["note"], "metadata": SPOILED["metadata"]}
+    refused = (await archive.ask(command("update"), input=given))["it"]
+    assert [error["field"][1] for error in refused["userErrors"]] == ["note"] + ["metadata"] * 3
 
 
 @pytest.mark.parametrize(
@@ -254,12 +303,15 @@ async def test_a_simulated_call_answers_with_its_parties(archive: Archive) -> No
         "conference": {"id": BRIDGE},
         "userErrors": [],
     }
-    given = TALKERS | {"parties": [{"type": "EMAIL", "target": "x"}]}
+    given = TALKERS | {"agent": {"type": "TEL", "target": "1"}, "parties": [{"type": "EMAIL", "target": "x"}]}
     assert await simulate(archive, "Call", fields, Toy(), given) == {
         "callerCall": None,
         "agentCall": None,
         "conference": None,
-        "userErrors": [{"code": "NOT_DIALABLE", "field": ["input", "parties", "0", "type"]}],
+        "userErrors": [
+            {"code": "INVALID_ADDRESS", "field": ["input", "agent", "target"]},
+            {"code": "NOT_DIALABLE", "field": ["input", "parties", "0", "type"]},
+        ],
     }
     given = TALKERS | {"parties": [{"type": "TEL", "target": f"+155500010{n}"} for n in range(21)]}
     refused = await simulate(archive, "Call", fields, Toy(), given)
