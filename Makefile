@@ -9,10 +9,17 @@ XDIST := -n 2 --dist worksteal
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/bin/python:
-	$(PYTHON) -m venv .venv
+PYTHON_VERSION = $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)
+IS_NEW_ENOUGH = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null)
+TOO_OLD = Python 3.11 or later is needed, and $(PYTHON) is $(or $(PYTHON_VERSION),missing). \
+  If you have a later one, name it: make $(or $(firstword $(MAKECMDGOALS)),run) PYTHON=python3.12
 
-.venv/.installed: pyproject.toml requirements.lock | .venv/bin/python
+# A folder that is left half made would look finished to the next try.
+.venv/bin/python:
+	$(if $(filter True,$(IS_NEW_ENOUGH)),,$(error $(TOO_OLD)))
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; exit 1; }
+
+.venv/.installed: pyproject.toml requirements.lock .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -77,7 +77,8 @@ def serve(
         raise Fail(f"can't listen on {settings.host}:{settings.port}: {why}") from error
     _greet(server, *listener.getsockname()[:2])
     drain, turned_away = server.endpoint.drain, server.house.metrics.turned_away
-    uvloop.run(serve_until_stopped(server.app, listener, drain, settings.grace_seconds, server.limits, turned_away))
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how a demo is ended: make would report any other code as an error
+        uvloop.run(serve_until_stopped(server.app, listener, drain, settings.grace_seconds, server.limits, turned_away))
 
 
 def _greet(server: Server, host: str, port: int) -> None:
