@@ -2,9 +2,11 @@
 
 import asyncio
 import errno
+import logging
 import os
 import sys
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Annotated
 from uuid import UUID
 
@@ -20,7 +22,7 @@ from app.logs import configure_logs
 from app.main import CantStart, Server, build_server, build_tokens
 from app.server.listener import listen
 from app.server.serve import serve as serve_until_stopped
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 from app.watch import NoToken, Unreachable, watch_transfers
 
 app = typer.Typer(
@@ -30,6 +32,7 @@ app = typer.Typer(
     help="A GraphQL API server for call transfers.\n\nStart with: [bold]transfers serve --demo[/bold]",
 )
 
+log = logging.getLogger(__name__)
 out, errors = Console(), Console(stderr=True)
 
 
@@ -41,14 +44,35 @@ class Fail(typer.Exit):
         super().__init__(code)
 
 
-def read_settings(**changes: object) -> Settings:
-    given = {name: value for name, value in changes.items() if value is not None}
+def read_settings(**options: object) -> Settings:
+    """The settings of the environment; an option that is given comes before the variable of its name."""
+    given = {name: value for name, value in options.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "".join(f"TRANSFERS_{part}".upper() + ": " for part in first["loc"][:1])
-        raise Fail(f"{name}{first['msg']}", 2) from error
+        name = "".join(f"--{part}: " if part in given else f"TRANSFERS_{part}: ".upper() for part in first["loc"][:1])
+        raise Fail(name + first["msg"].removeprefix("Value error, "), 2) from error
+
+
+def warn_of_unknown_variables() -> None:
+    for warning in unknown_variables(os.environ):
+        log.warning(warning)
+
+
+def show_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"transfers {version('transfers')}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def transfers(
+    show: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What comes before the command."""
 
 
 @app.command(epilog="Example: transfers serve --demo --port 8080")
@@ -59,9 +83,10 @@ def serve(
 ) -> None:
     """Run the server until it is told to stop."""
     settings = read_settings(host=host, port=port)
+    configure_logs(settings.log_format, settings.log_level)
+    warn_of_unknown_variables()
     if not settings.is_loopback and not settings.has_own_keys:
         raise Fail("TRANSFERS_AUTH_SECRET (or a public key) is needed to listen beyond loopback", 2)
-    configure_logs(settings.log_format, settings.log_level)
     try:
         server = build_server(settings, is_demo=demo)
         uvloop.run(server.house.prepare())
@@ -103,6 +128,7 @@ def token(
 ) -> None:
     """Print a token that this server accepts."""
     settings = read_settings()
+    warn_of_unknown_variables()
     try:
         made = build_tokens(settings).issue(str(customer), subject, permission or Permission, ttl)
     except (TypeError, ValueError) as error:

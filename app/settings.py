@@ -3,7 +3,9 @@
 import ipaddress
 import os
 import secrets
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkstemp
@@ -25,6 +27,9 @@ OTEL = (
 """What `app.tracing` imports: the extra `otel`."""
 
 
+PREFIX = "TRANSFERS_"
+OTHER_VARIABLES = ("token",)
+"""Variables with the same prefix that are no settings of the server: the token of `transfers watch`."""
 DRIVER = "sqlite+aiosqlite"
 LIFETIME = 10**9
 """Seconds. Answers tell when a budget is full again, and dates end with the year 9999."""
@@ -37,9 +42,9 @@ def _web_address(value: str) -> str:
     except ValueError:
         is_whole = False
     if not is_whole or value.split() != [value]:
-        raise ValueError("an address that begins with http:// or https://")
+        raise ValueError("must be an address that begins with http:// or https://")
     if "@" in parts.netloc:
-        raise ValueError("an address without user and password, which would be logged")
+        raise ValueError("must be an address without user and password, which would be logged")
     return value
 
 
@@ -54,7 +59,7 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 class Settings(BaseSettings):
     """Every field is the variable of the same name in capitals, with TRANSFERS_ before it."""
 
-    model_config = SettingsConfigDict(env_prefix="TRANSFERS_", frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", allow_inf_nan=False)
 
     database_url: str = Field(
         default="",
@@ -150,9 +155,9 @@ class Settings(BaseSettings):
     @classmethod
     def _of_a_file(cls, value: str) -> str:
         if not _is_text(value):
-            raise ValueError("the path of a file in UTF-8")
+            raise ValueError("must be the path of a file in UTF-8")
         if value and not _names_file(value):
-            raise ValueError(f"only {DRIVER}:/// and the path of a file: other databases are not supported")
+            raise ValueError(f"must be {DRIVER}:/// and the path of a file: other databases are not supported")
         return value
 
     @field_validator("allowed_origins", mode="before")
@@ -164,20 +169,20 @@ class Settings(BaseSettings):
         try:
             return TypeAdapter(list[str]).validate_json(value)
         except ValidationError:
-            raise ValueError('a JSON list, as ["https://a.example"]') from None
+            raise ValueError('must be a JSON list, as ["https://a.example"]') from None
 
     @field_validator("documents", mode="before")
     @classmethod
     def _named(cls, value: object) -> object:
-        if value == "":
-            raise ValueError("the path of a folder")  # an empty one would be the folder that the server is started in
+        if value == "":  # it would be the folder that the server is started in
+            raise ValueError("must be the path of a folder")
         return value
 
     @field_validator("auth_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < 32:
-            raise ValueError("a secret of at least 32 bytes")
+            raise ValueError("must have at least 32 bytes")
         return value
 
     @model_validator(mode="after")
@@ -197,7 +202,8 @@ class Settings(BaseSettings):
     @classmethod
     def _has_packages(cls, value: str | None) -> str | None:
         if value is not None and (absent := [name for name in OTEL if not is_installed(name)]):
-            raise ValueError(f"traces need packages that are not installed: {', '.join(absent)}")
+            install = "run `make otel`, or pip install '.[otel]' in the project's folder"
+            raise ValueError(f"traces need packages that are not installed ({', '.join(absent)}): {install}")
         return value
 
     @property
@@ -222,6 +228,16 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def unknown_variables(names: Iterable[str]) -> Iterator[str]:
+    """A sentence for each variable that looks like a setting and is none, with the name that was probably meant."""
+    known = {*Settings.model_fields, *OTHER_VARIABLES}
+    for name in sorted(names):
+        field = name.lower().removeprefix(PREFIX.lower())
+        if name.upper().startswith(PREFIX) and field not in known:
+            nearest = get_close_matches(field, known, 1)
+            yield f"{name} is not a setting" + "".join(f": did you mean {PREFIX}{one.upper()}?" for one in nearest)
 
 
 def is_installed(module: str) -> bool:
@@ -263,7 +279,9 @@ def kept_secret(url: str) -> str:
             _make_secret(path)
         secret = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the secret beside the database can't be had: {path}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        hint = "Its folder is that of the database, which TRANSFERS_DATABASE_URL names"
+        raise ValueError(f"the secret that signs tokens can't be kept in {path}: {why}. {hint}") from error
     if len(secret.encode()) < 32:
         raise ValueError(f"{path} holds no secret of 32 bytes: remove it, and a new one is made")
     return secret

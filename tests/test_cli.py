@@ -6,6 +6,7 @@ import sqlite3
 from asyncio.subprocess import DEVNULL
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("variables", "why"),
     [
         ({"port": "99999"}, "TRANSFERS_PORT: Input should be less than or equal to 65535"),
-        ({"auth_secret": "short"}, "TRANSFERS_AUTH_SECRET: Value error, a secret of at least 32 bytes"),
+        ({"auth_secret": "short"}, "TRANSFERS_AUTH_SECRET: must have at least 32 bytes"),
         ({"host": "0.0.0.0"}, "TRANSFERS_AUTH_SECRET (or a public key) is needed to listen beyond loopback"),
         ({"documents_only": "true"}, "TRANSFERS_DOCUMENTS_ONLY needs TRANSFERS_DOCUMENTS"),
         ({"documents": "/nowhere"}, "/nowhere is no folder"),
@@ -47,28 +48,28 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"order_tries": "10000"}, "TRANSFERS_ORDER_TRIES: Input should be less than or equal to 1000"),
         ({"customer_connections": f"1{'0' * 10}"}, "TRANSFERS_CUSTOMER_CONNECTIONS: Input should be less than"),
         ({"host": ""}, "TRANSFERS_HOST: String should have at least 1 character"),
-        ({"allowed_origins": "https://a.example"}, "TRANSFERS_ALLOWED_ORIGINS: Value error, a JSON list"),
-        ({"allowed_origins": ""}, "TRANSFERS_ALLOWED_ORIGINS: Value error, a JSON list"),
-        ({"database_url": "abc"}, "TRANSFERS_DATABASE_URL: Value error, only sqlite+aiosqlite:///"),
-        ({"database_url": "sqlite:///x"}, "TRANSFERS_DATABASE_URL: Value error, only sqlite+aiosqlite:///"),
-        ({"database_url": "sqlite+aiosqlite://"}, "TRANSFERS_DATABASE_URL: Value error, only sqlite+aiosqlite:///"),
-        ({"database_url": "sqlite+aiosqlite:///x?mode=memory"}, "TRANSFERS_DATABASE_URL: Value error, only"),
-        ({"database_url": "postgresql+asyncpg://a:b@c/d"}, "TRANSFERS_DATABASE_URL: Value error, only"),
-        ({"database_url": "postgresql+asyncpg://c:port/d"}, "TRANSFERS_DATABASE_URL: Value error, only"),
+        ({"allowed_origins": "https://a.example"}, "TRANSFERS_ALLOWED_ORIGINS: must be a JSON list"),
+        ({"allowed_origins": ""}, "TRANSFERS_ALLOWED_ORIGINS: must be a JSON list"),
+        ({"database_url": "abc"}, "TRANSFERS_DATABASE_URL: must be sqlite+aiosqlite:///"),
+        ({"database_url": "sqlite:///x"}, "TRANSFERS_DATABASE_URL: must be sqlite+aiosqlite:///"),
+        ({"database_url": "sqlite+aiosqlite://"}, "TRANSFERS_DATABASE_URL: must be sqlite+aiosqlite:///"),
+        ({"database_url": "sqlite+aiosqlite:///x?mode=memory"}, "TRANSFERS_DATABASE_URL: must be sqlite"),
+        ({"database_url": "postgresql+asyncpg://a:b@c/d"}, "TRANSFERS_DATABASE_URL: must be sqlite"),
+        ({"database_url": "postgresql+asyncpg://c:port/d"}, "TRANSFERS_DATABASE_URL: must be sqlite"),
         (
             {"database_url": "sqlite+aiosqlite:////\udcff"},
-            "TRANSFERS_DATABASE_URL: Value error, the path of a file in UTF-8",
+            "TRANSFERS_DATABASE_URL: must be the path of a file in UTF-8",
         ),
-        ({"auth_jwks_url": "nonsense"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address that begins with http"),
-        ({"auth_jwks_url": "file:///etc/keys"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address"),
-        ({"auth_jwks_url": "https://keys.example:port/"}, "TRANSFERS_AUTH_JWKS_URL: Value error, an address"),
+        ({"auth_jwks_url": "nonsense"}, "TRANSFERS_AUTH_JWKS_URL: must be an address that begins with http"),
+        ({"auth_jwks_url": "file:///etc/keys"}, "TRANSFERS_AUTH_JWKS_URL: must be an address"),
+        ({"auth_jwks_url": "https://keys.example:port/"}, "TRANSFERS_AUTH_JWKS_URL: must be an address"),
         (
             {"auth_jwks_url": "http://u:pw@keys.example/"},
-            "TRANSFERS_AUTH_JWKS_URL: Value error, an address without user",
+            "TRANSFERS_AUTH_JWKS_URL: must be an address without user",
         ),
-        ({"otel_endpoint": "nonsense"}, "TRANSFERS_OTEL_ENDPOINT: Value error, an address that begins with http"),
-        ({"otel_endpoint": ""}, "TRANSFERS_OTEL_ENDPOINT: Value error, an address that begins with http"),
-        ({"documents": ""}, "TRANSFERS_DOCUMENTS: Value error, the path of a folder"),
+        ({"otel_endpoint": "nonsense"}, "TRANSFERS_OTEL_ENDPOINT: must be an address that begins with http"),
+        ({"otel_endpoint": ""}, "TRANSFERS_OTEL_ENDPOINT: must be an address that begins with http"),
+        ({"documents": ""}, "TRANSFERS_DOCUMENTS: must be the path of a folder"),
         ({"auth_public_key": "nonsense"}, "A public key is in PEM"),
         ({"auth_secret": "x" * 32, "auth_jwks_url": "https://keys.example"}, "only one may be set"),
         ({"auth_public_key": "x", "auth_jwks_url": "https://keys.example"}, "only one may be set"),
@@ -124,6 +125,31 @@ def test_a_database_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, told = said("serve", database_url=f"sqlite+aiosqlite:///{tmp_path / 'file' / 'x'}", auth_secret="x" * 32)
     assert (code, told.startswith(f"transfers: {tmp_path / 'file' / 'x'} can't be used: ")) == (1, True)
+
+
+def test_an_option_that_can_not_be_is_named_as_it_was_given() -> None:
+    assert said("serve", "--port", "99999") == (2, "transfers: --port: Input should be less than or equal to 65535")
+    assert said("serve", "--host", "")[1] == "transfers: --host: String should have at least 1 character"
+
+
+def test_a_folder_in_which_no_secret_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, told = said("serve", database_url=f"sqlite+aiosqlite:///{tmp_path / 'file' / 'x'}")
+    assert (code, told) == (
+        2,
+        f"transfers: the secret that signs tokens can't be kept in {tmp_path / 'file' / 'x.secret'}: File exists. "
+        "Its folder is that of the database, which TRANSFERS_DATABASE_URL names",
+    )
+
+
+def test_a_variable_that_is_misspelt_is_told_with_the_name_that_was_meant(caplog: pytest.LogCaptureFixture) -> None:
+    assert said("token", "--customer", CUSTOMER, prot="1") == (0, "")
+    assert caplog.messages == ["TRANSFERS_PROT is not a setting: did you mean TRANSFERS_PORT?"]
+
+
+def test_the_version() -> None:
+    ended = CliRunner().invoke(app, ["--version"])
+    assert (ended.exit_code, ended.stdout) == (0, f"transfers {version('transfers')}\n")
 
 
 def make_undecodable(file: Path) -> None:

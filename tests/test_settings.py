@@ -1,15 +1,24 @@
-"""The secret that is kept beside the database."""
+"""Variables that are no settings, and the secret that is kept beside the database."""
 
 import secrets
 from pathlib import Path
 
 import pytest
 
-from app.settings import kept_secret
+from app.settings import Settings, kept_secret, unknown_variables
 
 
 def url_in(folder: Path) -> str:
     return f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"
+
+
+def test_variables_that_are_no_settings_are_told_and_others_are_not() -> None:
+    known = [f"TRANSFERS_{name.upper()}" for name in Settings.model_fields]
+    others = ["PATH", "TRANSFERS_TOKEN", "transfers_port"]
+    assert list(unknown_variables([*known, *others, "TRANSFERS_BUDGET_RAT", "TRANSFERS_QQQQQQQQQQQQ"])) == [
+        "TRANSFERS_BUDGET_RAT is not a setting: did you mean TRANSFERS_BUDGET_RATE?",
+        "TRANSFERS_QQQQQQQQQQQQ is not a setting",
+    ]
 
 
 def test_it_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:

@@ -211,4 +211,6 @@ async def test_without_its_packages_the_server_says_what_is_missing() -> None:
     assert process.returncode == 2
     assert told.startswith(b"transfers: TRANSFERS_OTEL_ENDPOINT: ")
     assert b"opentelemetry.sdk" in told
+    assert b"make otel" in told
+    assert b"'.[otel]'" in told
     assert told.count(b"\n") == 1
