@@ -112,8 +112,7 @@ def _greet(server: Server, host: str, port: int) -> None:
     if server.demo:
         lines += [
             f"Open   {url}/graphiql and run the tabs from left to right.",
-            f'Watch  TRANSFERS_TOKEN="$(.venv/bin/transfers token --customer {CUSTOMER})"',
-            f'       .venv/bin/transfers watch --url {url}/graphql --token "$TRANSFERS_TOKEN"',
+            f"Watch  .venv/bin/transfers watch --url {url}/graphql",
         ]
     with suppress(OSError):  # nobody is greeted, then
         print("\n".join(lines), flush=True)  # noqa: T201
@@ -144,7 +143,9 @@ def schema() -> None:
 
 @app.command(epilog='Example: transfers watch --token "$(transfers token --customer UUID)"')
 def watch(
-    token: Annotated[str, typer.Option(envvar="TRANSFERS_TOKEN", help="Whose transfers; see `transfers token`.")],
+    token: Annotated[
+        str | None, typer.Option(envvar="TRANSFERS_TOKEN", help="As `transfers token` prints it. A demo needs none.")
+    ] = None,
     url: Annotated[str, typer.Option(help="Of the running server.")] = "http://127.0.0.1:8000/graphql",
 ) -> None:
     """Follow a running server's transfers, live, in a table."""

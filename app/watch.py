@@ -3,21 +3,27 @@
 import asyncio
 import random
 import re
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import orjson
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from rich.table import Column, Table
+from rich.text import Text
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from app.ports import Clock, utc_now
 
 ROWS = 20
 TRIES = 20
 PAUSE = (0.5, 1.5)
 """Seconds, between these, after a stream was cut: not every watcher is to come back at once."""
+SILENCE = httpx.Timeout(10, read=40)
+"""Seconds after which a stream is taken for cut. The server sends a sign of life every 12 seconds."""
 LATER = {"THROTTLED", "SERVICE_UNAVAILABLE"}
 """Codes of what is worth another try."""
 
@@ -30,10 +36,12 @@ TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
 Json = dict[str, Any]
 Sleep = Callable[[float], Awaitable[None]]
+Tell = Callable[[BaseException | None], None]
+"""Called with the reason when the server can't be reached, before each further try, and with None once it can."""
 
 
 class NoToken(Exception):
-    """It can't be sent."""
+    """There is no token, or it can't be sent."""
 
 
 class Unreachable(Exception):
@@ -64,7 +72,7 @@ class Transfers:
         return sorted(self._known.values(), key=lambda one: str(one["tmCreate"]), reverse=True)
 
     def table(self) -> Table:
-        table = Table("Started", "Type", "To", "Status", "Why", "Speaking to", "Transfer")
+        table = Table("Started (UTC)", "Type", Column("To", min_width=12), "Status", "Why", "Speaking to", "Transfer")
         for one in self.newest():
             to = ", ".join(address["target"] for address in one["transfereeAddresses"])
             why = one["outcomeReason"] or ""
@@ -85,12 +93,13 @@ class Server:
             answer = await self._client.post(self._url, json={"query": PAGE}, timeout=10)
             self._check(answer)
             return dict(_data(answer.json())["transfers"])
-        except (httpx.HTTPError, ValueError) as error:
-            raise self._silent(error) from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise Busy(_silent(self._url, error)) from error
 
-    async def events(self, cursor: str) -> AsyncIterator[Json]:
+    async def events(self, cursor: str, tell: Tell) -> AsyncIterator[Json]:
         """Until the stream is cut. Raises Unreachable, once it could not be opened for some time."""
-        stream = await self._patiently(cursor)
+        stream = await self._patiently(cursor, tell)
+        tell(None)
         try:
             with suppress(Busy, httpx.TransportError):
                 async for line in stream.aiter_lines():
@@ -102,25 +111,31 @@ class Server:
     async def pause(self) -> None:
         await self._sleep(random.uniform(*PAUSE))
 
-    async def _patiently(self, cursor: str) -> httpx.Response:
+    async def _patiently(self, cursor: str, tell: Tell) -> httpx.Response:
+        def tell_why(state: RetryCallState) -> None:
+            if state.outcome:
+                tell(state.outcome.exception())
+
         retrying = AsyncRetrying(
             sleep=self._sleep,
             retry=retry_if_exception_type(Busy),
             wait=wait_exponential_jitter(max=5),
             stop=stop_after_attempt(TRIES),
+            before_sleep=tell_why,
             reraise=True,
         )
         return await retrying(self._open, cursor)
 
     async def _open(self, cursor: str) -> httpx.Response:
         body = {"query": EVENTS, "variables": {"after": cursor}}
-        request = self._client.build_request("POST", self._url, json=body, headers={"Accept": "text/event-stream"})
+        headers = {"Accept": "text/event-stream"}
+        request = self._client.build_request("POST", self._url, json=body, headers=headers, timeout=SILENCE)
         try:
             stream = await self._client.send(request, stream=True)
             if not stream.is_success:
                 await stream.aread()
         except httpx.TransportError as error:
-            raise self._silent(error) from error
+            raise Busy(_silent(self._url, error)) from error
         self._check(stream)
         return stream
 
@@ -129,40 +144,101 @@ class Server:
             is_passing = answer.status_code == 429 or answer.status_code >= 500
             raise (Busy if is_passing else Unreachable)(f"{self._url} refuses: {_why(answer)}")
 
-    def _silent(self, error: Exception) -> Busy:
-        return Busy(f"{self._url} does not answer: {error or type(error).__name__}")
+
+class Board:
+    """What the terminal shows: how the server is, and the table. A terminal that changes its size is drawn anew."""
+
+    def __init__(self, url: str, console: Console, clock: Clock = utc_now) -> None:
+        self.transfers = Transfers()
+        self._url = url
+        self._clock = clock
+        self._console = console
+        self._away_since = ""
+        self._state = f"Live from {url}"
+        # On a screen of its own: the rows that a terminal has wrapped at a new width can't be drawn over.
+        self._live = Live(console=console, screen=True, auto_refresh=False, get_renderable=self.shown)
+
+    def __enter__(self) -> Self:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, self.draw)
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last state in the terminal."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGWINCH)
+        self._live.stop()
+        self._console.print(self.shown())
+
+    def draw(self) -> None:
+        self._live.refresh()
+
+    def tell(self, trouble: BaseException | None) -> None:
+        now = f"{self._clock():%H:%M:%S} UTC"
+        if trouble:
+            self._away_since = self._away_since or now
+            self._state = f"Away since {self._away_since}, trying again: {trouble}"
+        elif self._away_since:
+            self._away_since = ""
+            self._state = f"Live from {self._url}, again since {now}"
+        self.draw()
+
+    def shown(self) -> RenderableType:
+        state = Text(self._state, style="bold red" if self._away_since else "dim")
+        hint = [] if self.transfers.newest() else [Text(self._hint())]
+        return Group(state, self.transfers.table(), *hint)
+
+    def _hint(self) -> str:
+        page = httpx.URL(self._url).join("graphiql")
+        return f"No transfers yet. Start one, in {page} for example, and it shows here at once."
 
 
-async def watch_transfers(url: str, token: str, console: Console) -> None:
+async def watch_transfers(url: str, token: str | None, console: Console) -> None:
     """Until it is interrupted. Raises Unreachable when it is refused, or the server can't be reached for some time.
 
     And NoToken, which does not show what was given in its place: it may be one, and a line too many.
     """
-    if not TOKEN.fullmatch(token):
-        raise NoToken("the token is none: it may have letters, digits and -._~+/= alone")
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=None) as client:
-        await watch_server(Server(client, url), Transfers(), console)
+    async with httpx.AsyncClient(timeout=10) as client:
+        token = await demo_token(client, url) if token is None else token
+        if not TOKEN.fullmatch(token):
+            raise NoToken("the token is none: it may have letters, digits and -._~+/= alone")
+        client.headers["Authorization"] = f"Bearer {token}"
+        await watch_server(Server(client, url), Board(url, console))
 
 
-async def watch_server(server: Server, transfers: Transfers, console: Console) -> None:
+async def demo_token(client: httpx.AsyncClient, url: str) -> str:
+    """Ask for the token that a demo gives to its own page. Raises NoToken when the server is no demo."""
+    try:
+        answer = await client.get(httpx.URL(url).join("graphiql/session.json"))
+        return str(answer.json()["headers"]["Authorization"]).removeprefix("Bearer ")
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise Unreachable(_silent(url, error)) from error
+    except (ValueError, LookupError, TypeError) as error:
+        how = "where it runs, `transfers token --customer UUID` prints one"
+        raise NoToken(f"{url} is no demo, so --token (or TRANSFERS_TOKEN) is needed: {how}") from error
+
+
+async def watch_server(server: Server, board: Board) -> None:
     page = await server.first_page()
     for transfer in page["nodes"]:
-        transfers.see(transfer)
+        board.transfers.see(transfer)
     cursor = str(page["eventCursor"])
-    with Live(transfers.table(), console=console, auto_refresh=False) as live:
+    with board:
         while True:
-            cursor = await _follow(server, transfers, cursor, live)
+            cursor = await _follow(server, board, cursor)
             await server.pause()
 
 
-async def _follow(server: Server, transfers: Transfers, cursor: str, live: Live) -> str:
+async def _follow(server: Server, board: Board, cursor: str) -> str:
     """Until the stream is cut: then the cursor to go on from."""
-    live.update(transfers.table(), refresh=True)
-    async for event in server.events(cursor):
-        transfers.see(event["transfer"])
+    async for event in server.events(cursor, board.tell):
+        board.transfers.see(event["transfer"])
         cursor = event["cursor"]
-        live.update(transfers.table(), refresh=True)
+        board.draw()
     return cursor
+
+
+def _silent(url: str, error: Exception) -> str:
+    return f"{url} does not answer: {error or type(error).__name__}"
 
 
 def _why(answer: httpx.Response) -> str:

