@@ -98,7 +98,11 @@ def serve(
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
         is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        why = "it is in use" if is_taken else getattr(error, "strerror", None) or error
+        why = (
+            "it is in use; --port or TRANSFERS_PORT names another"
+            if is_taken
+            else getattr(error, "strerror", None) or error
+        )
         raise Fail(f"can't listen on {settings.host}:{settings.port}: {why}") from error
     _greet(server, *listener.getsockname()[:2])
     drain, turned_away = server.endpoint.drain, server.house.metrics.turned_away

@@ -72,7 +72,9 @@ class Transfers:
         return sorted(self._known.values(), key=lambda one: str(one["tmCreate"]), reverse=True)
 
     def table(self) -> Table:
-        table = Table("Started (UTC)", "Type", Column("To", min_width=12), "Status", "Why", "Speaking to", "Transfer")
+        table = Table(
+            "Started (UTC)", "Type", Column("To", overflow="fold"), "Status", "Why", "Speaking to", "Transfer"
+        )
         for one in self.newest():
             to = ", ".join(address["target"] for address in one["transfereeAddresses"])
             why = one["outcomeReason"] or ""

@@ -191,7 +191,8 @@ def test_a_port_in_use() -> None:
     with listen(port=0) as taken:
         port = taken.getsockname()[1]
         code, told = said("serve", port=str(port))
-    assert (code, told) == (1, f"transfers: can't listen on 127.0.0.1:{port}: it is in use")
+    why = "it is in use; --port or TRANSFERS_PORT names another"
+    assert (code, told) == (1, f"transfers: can't listen on 127.0.0.1:{port}: {why}")
 
 
 @pytest.mark.parametrize("token", ["", " ", "secret\n", "secret\nsecret", "secret secret", "sécret", "secret\udcff"])

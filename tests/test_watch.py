@@ -216,3 +216,13 @@ async def test_another_server_does_not_and_one_is_told_how_to_get_one(tmp_path: 
 async def test_an_address_where_no_server_is(url: str, token: str | None) -> None:
     with pytest.raises(Unreachable, match="does not answer: "):
         await watch_transfers(url, token, Console(file=StringIO()))
+
+
+async def test_a_narrow_terminal_shows_whole_numbers() -> None:
+    output = StringIO()
+    transfers = Transfers()
+    transfers.see(transfer(1, "TRANSFERRING") | {"transfereeAddresses": [{"target": "+12025550100"}]})
+    Console(file=output, width=80).print(transfers.table())
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "".join(line.split("│")[3].strip() for line in lines if line.count("│") > 6) == "+12025550100"
