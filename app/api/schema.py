@@ -23,7 +23,7 @@ Extension = type[SchemaExtension] | Callable[[], SchemaExtension]
     description="What can be changed. A refusal is data, in `userErrors`: the request was understood, and nothing has "
     "changed."
 )
-class Mutation(SimulationMutations, TransferMutations):
+class Mutation(TransferMutations, SimulationMutations):
     pass
 
 
