@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.calls import Call, CallHangupBy, CallHangupReason, Conference, ConferenceStatus, ConferenceType
 from app.storage import phones
 from app.storage.phones import Bridge, Phone
-from app.telephony.phones import ENDS, Plan, answered, ended, seen
+from app.telephony.phones import ENDS, WAITS, Manner, Plan, answered, ended, seen
 
 LEAST_PARTIES = {ConferenceType.CONNECT: 2}
 """How many parties a bridge needs to go on; any other type only ends when it is empty."""
@@ -25,6 +25,7 @@ class Exchange:
     at: datetime
     pace: float
     reports: list[Call | Conference]
+    recalled: Manner = WAITS
     has_new_plan: bool = False
 
     async def phone(self, call_id: str | None, customer_id: str) -> Phone | None:

@@ -8,7 +8,7 @@ from app.ports import OrderRefused
 from app.storage import phones
 from app.storage.phones import Phone
 from app.telephony.exchange import Exchange
-from app.telephony.phones import dialled, is_alerting, manner_of, rung, seen
+from app.telephony.phones import ANSWERS, dialled, is_alerting, manner_of, rung, seen
 
 SWITCHES = {
     OrderKind.HOLD: OrderKind.HOLD,
@@ -49,7 +49,7 @@ async def _dial(exchange: Exchange, order: Order, customer_id: str) -> None:
     assert order.destination
     there = await phones.find_phone(exchange.connection, order.call_id)
     if there is None:
-        manner = manner_of(order.destination, is_recall=order.groupcall_id is None)
+        manner = manner_of(order.destination, exchange.recalled if order.groupcall_id is None else ANSWERS)
         leg = dialled(order.call_id, customer_id, order.source, order.destination, order.groupcall_id, exchange.at)
         await exchange.add(leg)
         await exchange.change(leg, rung(leg, manner, exchange.at, exchange.pace))

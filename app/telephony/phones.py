@@ -59,11 +59,13 @@ NUMBERS = (
     ("0107", "manual", Manner(None)),
 )
 MANNERS = {key: manner for number, word, manner in NUMBERS for key in (number, word)}
+ANSWERS, WAITS = MANNERS["answer"], MANNERS["manual"]
+ANSWERS_RECALL = Manner(Plan.ANSWER, 3.0)
+"""In the demo nobody plays the transferer, so their telephone answers a recall by itself."""
 
 
-def manner_of(destination: Address, *, is_recall: bool) -> Manner:
-    """By the number or the word; of any other address, one that is rung back waits for somebody to act."""
-    otherwise = MANNERS["manual" if is_recall else "answer"]
+def manner_of(destination: Address, otherwise: Manner) -> Manner:
+    """Return the manner that the number or the word names, and `otherwise` for any other address."""
     return next((MANNERS[key] for key in _keys(destination) if key in MANNERS), otherwise)
 
 

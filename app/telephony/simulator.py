@@ -30,7 +30,7 @@ from app.storage import phones
 from app.storage.database import Database, DatabaseUnavailable
 from app.telephony import orders, outside
 from app.telephony.exchange import Exchange
-from app.telephony.phones import seen
+from app.telephony.phones import WAITS, Manner, seen
 from app.telephony.reporting import Reporting
 
 logger = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Simulator:
     """Both ports, Telephony and Simulation, in one. `run` lets the telephones act by themselves.
 
     `pace` is how fast telephones act: at 10 they take a tenth of their time.
+    `recalled` is what a transferer's telephone does when it is rung back; by default it rings until somebody acts.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class Simulator:
         mischief: Mischief = Mischief(),
         pace: float = 1.0,
         new_id: Callable[[], str] = lambda: str(uuid4()),
+        recalled: Manner = WAITS,
     ) -> None:
         self._database = database
         self._clock = clock
         self._mischief = mischief
         self._pace = pace
         self._new_id = new_id
+        self._recalled = recalled
         self._random = Random(mischief.seed)
         self._reporting = Reporting(mischief.seed, mischief.delay, mischief.duplicate_rate)
         self._planned = asyncio.Event()
@@ -227,7 +230,7 @@ class Simulator:
         reports: list[Call | Conference] = []
         try:
             async with self._database.writing(customer_id) as connection:
-                exchange = Exchange(connection, self._clock(), self._pace, reports)
+                exchange = Exchange(connection, self._clock(), self._pace, reports, self._recalled)
                 result = await effect(exchange)
         except asyncio.CancelledError:
             if reports:

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.addresses import Address, AddressType
-from app.telephony.phones import MANNERS, NUMBERS, manner_of
+from app.telephony.phones import ANSWERS, MANNERS, NUMBERS, WAITS, manner_of
 
 TEL, SIP, AGENT, EXTENSION = AddressType.TEL, AddressType.SIP, AddressType.AGENT, AddressType.EXTENSION
 
@@ -23,8 +23,8 @@ def test_a_number_and_its_word_behave_alike(number: str, word: str) -> None:
         Address(SIP, f"sips:{word}:secret@example.com:5061"),
         Address(SIP, f"{word.upper()};tag=1@example.com"),
     ):
-        assert manner_of(address, is_recall=False) == manner, address
-        assert manner_of(address, is_recall=True) == manner, address
+        assert manner_of(address, ANSWERS) == manner, address
+        assert manner_of(address, WAITS) == manner, address
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,6 @@ def test_a_number_and_its_word_behave_alike(number: str, word: str) -> None:
         Address(EXTENSION, "01"),
     ],
 )
-def test_any_other_address_answers_and_when_rung_back_waits(address: Address) -> None:
-    assert manner_of(address, is_recall=False) == MANNERS["answer"]
-    assert manner_of(address, is_recall=True) == MANNERS["manual"]
+def test_any_other_address_does_what_is_asked_of_it(address: Address) -> None:
+    assert manner_of(address, ANSWERS) == MANNERS["answer"]
+    assert manner_of(address, WAITS) == MANNERS["manual"]

@@ -13,6 +13,7 @@ from app.domain.calls import Call, CallHangupReason, CallStatus
 from app.domain.orders import Order, OrderKind
 from app.ports import EngineRestarted, EngineUnavailable, OrderRefused, Reconnected, Report
 from app.storage.database import Database
+from app.telephony.phones import ANSWERS_RECALL
 from app.telephony.simulator import Mischief, Simulator
 from tests.telephony.contract import TelephonyContract
 from tests.telephony.house import (
@@ -99,6 +100,28 @@ async def test_a_telephone_acts_in_its_time(
     clock.advance(0.001)
     assert await simulator.act() is None
     assert (await status_of(simulator, leg)).status is status
+
+
+async def test_a_transferers_telephone_rings_when_it_is_rung_back_until_somebody_answers(
+    simulator: Simulator, clock: StoppedClock
+) -> None:
+    await simulator.carry_out(dial_order(recall := str(uuid4()), AGENT, is_recall=True), CUSTOMER)
+
+    clock.advance(600)
+    assert await simulator.act() is None
+    assert (await status_of(simulator, recall)).status is CallStatus.RINGING
+
+
+async def test_a_transferers_telephone_can_be_told_to_answer_when_it_is_rung_back(
+    database: Database, clock: StoppedClock
+) -> None:
+    simulator = Simulator(database, clock, recalled=ANSWERS_RECALL)
+    await simulator.carry_out(dial_order(recall := str(uuid4()), AGENT, is_recall=True), CUSTOMER)
+
+    assert await simulator.act() == NOON + timedelta(seconds=3)
+    clock.advance(3)
+    await simulator.act()
+    assert (await status_of(simulator, recall)).status is CallStatus.PROGRESSING
 
 
 async def test_pace_is_how_fast_telephones_act(database: Database, clock: StoppedClock) -> None:
