@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.calls import Call, CallHangupBy, CallHangupReason, CallStatus, Conference, ConferenceStatus
 from app.domain.pieces import pieces
 from app.ports import Broker, Clock
-from app.storage import calls, conferences, groupcalls
+from app.storage import calls, conferences, groupcalls, transfers
 from app.storage.database import Database
 
 AT_ONCE = 200
@@ -47,6 +47,14 @@ class Calls:
         """What is up, as far as we know."""
         async with self._database.reading() as connection:
             return await calls.live(connection), await conferences.live(connection)
+
+    async def transferable(self, customer_id: str, owner_ids: Collection[str]) -> list[Call]:
+        """Return these agents' calls from which a transfer can start now, oldest first."""
+        async with self._database.reading(customer_id) as connection:
+            answered = await calls.answered_of_owners(connection, customer_id, owner_ids)
+            taken = await transfers.live_by_calls(connection, customer_id, [call.id for call in answered])
+            free = [call for call in answered if call.id not in taken]
+            return [call for call in free if await calls.others_in_bridge(connection, call)]
 
     async def miss(self, known: Sequence[Call | Conference], told: Collection[str]) -> None:
         """Of what we know to be up, the engine knows nothing any more: it is gone."""

@@ -1,40 +1,65 @@
 """The demo customer: live calls to transfer, and a token to do it with."""
 
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import count
 from uuid import NAMESPACE_URL, uuid5
 
 from app.calls import Calls
 from app.domain.addresses import Address, AddressType
 from app.domain.calls import Call
 from app.domain.viewer import Permission
-from app.ports import Simulation
+from app.ports import Broker, Simulation, wake_up_within
 from app.server.auth import Tokens
+from app.storage.database import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
 
 CUSTOMER = str(uuid5(NAMESPACE_URL, "transfers demo customer"))
-AGENTS = ("Alice", "Bob")
 TOKEN_SECONDS = 7 * 24 * 3600
+LOOK_SECONDS = 30.0
+"""Seconds after which the calls are looked at even when nothing has happened to them."""
+
+
+def _agent(name: str) -> Address:
+    return Address(AddressType.AGENT, str(uuid5(NAMESPACE_URL, f"transfers demo agent {name}")), name=name)
+
+
+AGENTS = tuple(map(_agent, ("Alice", "Bob")))
 
 
 class Demo:
-    """Two callers, each talking to an agent: there is always something to transfer."""
+    """Callers who talk to agents: there is always a call to transfer."""
 
-    def __init__(self, simulation: Simulation, calls: Calls, tokens: Tokens) -> None:
+    def __init__(self, simulation: Simulation, calls: Calls, broker: Broker, tokens: Tokens) -> None:
         self._simulation = simulation
         self._calls = calls
+        self._broker = broker
         self._tokens = tokens
 
-    async def prepare(self) -> None:
-        """Agents who are on a call since an earlier run stay on it."""
-        talking = {call.owner_id for call in await self._agents_calls()}
-        for number, agent in enumerate(AGENTS):
-            caller = Address(AddressType.TEL, f"+1555010020{number}", name=f"Caller {number + 1}")
-            desk = Address(AddressType.AGENT, _agent_id(agent), name=agent)
-            if desk.target not in talking:
-                await self._simulation.call(CUSTOMER, caller, desk)
+    async def run(self) -> None:
+        """Endless: place new calls whenever no call is left that can be transferred."""
+        async with self._broker.listen(f"calls:{CUSTOMER}", f"transfers:{CUSTOMER}") as wake_up:
+            while True:
+                try:
+                    await self.prepare()
+                except DatabaseUnavailable as error:
+                    log.warning("The demo can't place calls now: %s", error)
+                await wake_up_within(wake_up, LOOK_SECONDS)
 
-    async def _agents_calls(self) -> list[Call]:
-        calls, _ = await self._calls.live()
-        agents = {_agent_id(agent) for agent in AGENTS}
-        return [call for call in calls if call.customer_id == CUSTOMER and call.owner_id in agents]
+    async def prepare(self) -> None:
+        """Place new calls, unless an agent is on a call that can be transferred."""
+        if not await self._calls.transferable(CUSTOMER, [agent.target for agent in AGENTS]):
+            await self._place_calls()
+
+    async def _place_calls(self) -> None:
+        """Each agent who is on no call gets one; when both are on calls, both get another one."""
+        live = [call for call in (await self._calls.live())[0] if call.customer_id == CUSTOMER]
+        busy = {call.owner_id for call in live}
+        agents = [agent for agent in AGENTS if agent.target not in busy] or AGENTS
+        for agent, caller in zip(agents, _new_callers(live), strict=False):
+            log.info("No call can be transferred, so the demo places one: %s talks with %s", caller.name, agent.name)
+            await self._simulation.call(CUSTOMER, caller, agent)
 
     def token(self, ttl: float = TOKEN_SECONDS) -> str:
         return self._tokens.issue(CUSTOMER, "demo", Permission, ttl)
@@ -42,9 +67,14 @@ class Demo:
     async def session(self) -> dict[str, object]:
         """What GraphiQL is signed in with."""
         session: dict[str, object] = {"headers": {"Authorization": f"Bearer {self.token()}"}}
-        calls = await self._agents_calls()
+        calls = await self._calls.transferable(CUSTOMER, [agent.target for agent in AGENTS])
         return session | ({"callId": calls[0].id} if calls else {})
 
 
-def _agent_id(name: str) -> str:
-    return str(uuid5(NAMESPACE_URL, f"transfers demo agent {name}"))
+def _new_callers(live: Sequence[Call]) -> Iterator[Address]:
+    """Yield callers who are on no call yet."""
+    calling = {call.source.target for call in live}
+    for number in count(1):
+        caller = Address(AddressType.TEL, f"+1555010{number + 199:04}", name=f"Caller {number}")
+        if caller.target not in calling:
+            yield caller

@@ -45,6 +45,7 @@ from app.storage.claim import Claim, Claimed
 from app.storage.database import Database, DatabaseUnavailable, check_file
 from app.storage.orders import count_waiting
 from app.storage.transfers import live_by_status
+from app.telephony.phones import ANSWERS_RECALL, WAITS, Manner
 from app.telephony.simulator import Mischief, Simulator
 from app.timers import SteadyClock, Timers
 from app.transfers import Transfers
@@ -102,7 +103,19 @@ class House:
     async def open(self) -> AsyncIterator[None]:
         """The tables are up to date, and the engine is followed for as long as it lasts."""
         await self.prepare()
-        tasks = [asyncio.create_task(self._endless(work)) for work in (self.simulator.run, self.recovery.run)]
+        try:
+            async with self.at_work(self.simulator.run, self.recovery.run):
+                yield
+        finally:
+            await self.database.close()
+            self.claim.give_up()
+            if self.tracing:
+                await self.tracing.close()
+
+    @asynccontextmanager
+    async def at_work(self, *works: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+        """Each runs beside the block, and ends with it."""
+        tasks = [asyncio.create_task(self._endless(work)) for work in works]
         try:
             yield
         finally:
@@ -111,10 +124,6 @@ class House:
             for task in tasks:
                 with suppress(asyncio.CancelledError):
                     await task
-            await self.database.close()
-            self.claim.give_up()
-            if self.tracing:
-                await self.tracing.close()
 
     async def _endless(self, work: Callable[[], Awaitable[None]]) -> None:
         """A fault must not end it for good: it begins again, and catches up."""
@@ -146,8 +155,12 @@ def build_house(
     database: Database | None = None,
     broker: Broker | None = None,
     simulator: Simulator | None = None,
+    recalled: Manner = WAITS,
 ) -> House:
-    """With the adapters that the settings name, where none is given. `counter`: the monotonic clock, in seconds."""
+    """Build it with the adapters that the settings name, where none is given.
+
+    `counter` is the monotonic clock, in seconds. `recalled` is what a simulated phone does when it is rung back.
+    """
     metrics, tracing = Metrics(), _tracing(settings)
     observer = tracing.observer(metrics) if tracing else metrics
     database, broker = database or Database(settings.url, observer), broker or MemoryBroker()
@@ -155,7 +168,9 @@ def build_house(
         tracing.follow(database.engines)
     rules = Rules(settings.start_timeout, settings.recall_pause, settings.recall_attempts)
     steady = SteadyClock(clock, counter)
-    simulator = simulator or Simulator(database, steady, _mischief(settings), settings.simulator_pace)
+    simulator = simulator or Simulator(
+        database, steady, _mischief(settings), settings.simulator_pace, recalled=recalled
+    )
     calls = Calls(database, broker, clock)
     transfers = Transfers(database, broker, clock, new_id, simulator.is_up, rules, Timers(counter), observer)
     dispatch = Dispatch(
@@ -220,7 +235,8 @@ class Server:
 def build_server(settings: Settings, is_demo: bool = False, house: House | None = None) -> Server:
     if is_demo and settings.verifies_only:
         raise ValueError("--demo signs a token: that needs a secret, not TRANSFERS_AUTH_PUBLIC_KEY or _JWKS_URL")
-    house, tokens = house or build_house(settings), build_tokens(settings)
+    house = house or build_house(settings, recalled=ANSWERS_RECALL if is_demo else WAITS)
+    tokens = build_tokens(settings)
     is_open = is_demo or settings.is_loopback
     services = Services(
         house.database,
@@ -255,7 +271,7 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     async def is_ready() -> bool:
         return not endpoint.draining and await house.is_ready()
 
-    demo = Demo(house.simulator, house.calls, tokens) if is_demo else None
+    demo = Demo(house.simulator, house.calls, house.broker, tokens) if is_demo else None
     pages = is_open if settings.graphiql is None else settings.graphiql
     measured = is_open if settings.metrics is None else settings.metrics
     routes = [
@@ -304,9 +320,12 @@ def _lifespan(house: House, demo: Demo | None) -> Callable[[Starlette], Abstract
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with house.open():
-            if demo:
-                await house.recovery.caught_up.wait()
-                await demo.prepare()
-            yield
+            if not demo:
+                yield
+                return
+            await house.recovery.caught_up.wait()
+            await demo.prepare()
+            async with house.at_work(demo.run):
+                yield
 
     return lifespan

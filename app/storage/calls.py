@@ -96,6 +96,20 @@ async def others_in_bridge(connection: AsyncConnection, call: Call) -> list[Call
     return [call_from(row) for row in (await connection.execute(others)).mappings()]
 
 
+async def answered_of_owners(connection: AsyncConnection, customer_id: str, owner_ids: Collection[str]) -> list[Call]:
+    """Return the calls on which these agents talk, oldest first."""
+    theirs = (
+        select(calls)
+        .where(
+            calls.c.customer_id == customer_id,
+            calls.c.status == CallStatus.PROGRESSING.value,
+            unsought(calls.c.owner_id).in_(owner_ids),
+        )
+        .order_by(calls.c.tm_create, calls.c.id)
+    )
+    return [call_from(row) for row in (await connection.execute(theirs)).mappings()]
+
+
 async def live(connection: AsyncConnection) -> list[Call]:
     up = select(calls).where(calls.c.status != CallStatus.HANGUP.value)
     return [call_from(row) for row in (await connection.execute(up)).mappings()]
