@@ -35,6 +35,14 @@ def test_everything_is_described() -> None:
     assert [name for name, description in parts if not description or not description.endswith((".", "`", "…"))] == []
 
 
+def test_the_commands_to_the_simulator_come_last() -> None:
+    """Documentation tools keep the order of the schema."""
+    mutations = list(PUBLISHED.mutation_type.fields) if PUBLISHED.mutation_type else []
+    are_simulated = [name.startswith("simulate") for name in mutations]
+    assert mutations[0] == "startTransfer"
+    assert are_simulated == sorted(are_simulated)
+
+
 def test_voipbins_word_is_explained_where_it_is_used() -> None:
     used = [part for type_ in own_types(PUBLISHED) for part in described(type_) if "transferee" in part[0]]
     assert len(used) == 5

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -22,6 +23,13 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         yield served
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    """The product on loopback, not in demo mode."""
+    async with serving(tmp_path_factory.mktemp("house"), simulator_pace=20) as served:
+        yield served
+
+
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
@@ -34,8 +42,22 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def window(browser: Browser, server: Served) -> AsyncIterator[BrowserContext]:
-    """A person's browser. Afterwards: nothing was asked of another origin, and no page complained."""
-    context = await browser.new_context(viewport={"width": 1400, "height": 1000}, base_url=server.url)
+    """The browser of a person who looks at the demo."""
+    async with looking(browser, server) as context:
+        yield context
+
+
+@pytest.fixture
+async def house_window(browser: Browser, house: Served) -> AsyncIterator[BrowserContext]:
+    """The browser of a person who looks at a server that isn't in demo mode."""
+    async with looking(browser, house) as context:
+        yield context
+
+
+@asynccontextmanager
+async def looking(browser: Browser, server: Served) -> AsyncIterator[BrowserContext]:
+    """Afterwards: nothing was asked of another origin, and no page complained."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 900}, base_url=server.url)
     asked: list[str] = []
     complaints: list[str] = []
 
@@ -58,5 +80,8 @@ def _complaint(message: ConsoleMessage) -> list[str]:
 
 
 def _unexpected(text: str) -> list[str]:
-    """GraphiQL tells of a bad token there."""
-    return [] if text.startswith("Socket closed with event 4403") else [text]
+    """GraphiQL and Chromium tell of a bad token there."""
+    is_expected = (
+        text.startswith("Socket closed with event 4403") or "the server responded with a status of 401" in text
+    )
+    return [] if is_expected else [text]

@@ -1,26 +1,56 @@
 import "graphiql/setup-workers/vite";
 import "graphiql/style.css";
 import "@graphiql/plugin-explorer/style.css";
+import "./page.css"; // after GraphiQL's own, which it overrules
 
 import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
 import { GraphiQL } from "graphiql";
+import { useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 
-import { examples } from "./examples.js";
+import { EXAMPLES } from "./examples.js";
 import { makeFetcher } from "./fetcher.js";
-import { fetchSession, renewStorage } from "./session.js";
+import { Habits } from "./habits.jsx";
+import { fetchDemo, kept, Session, tidyStorage } from "./session.js";
+import { SIGN_IN_PLUGIN } from "./sign-in.jsx";
 
-const session = await fetchSession();
-renewStorage(session);
+const PLUGINS = [HISTORY_PLUGIN, explorerPlugin(), SIGN_IN_PLUGIN];
 
-createRoot(document.getElementById("graphiql")).render(
-  <GraphiQL
-    fetcher={makeFetcher(session)}
-    plugins={[HISTORY_PLUGIN, explorerPlugin()]}
-    defaultTabs={examples(session)}
-    defaultHeaders={session.headers}
-    shouldPersistHeaders
-    defaultEditorToolsVisibility="variables"
-  />,
-);
+/** A new fetcher makes GraphiQL fetch the schema again. */
+function Page({ demo }) {
+  const [authorization, setAuthorization] = useState(demo ?? kept.read());
+  const [firstPanel] = useState(authorization ? undefined : SIGN_IN_PLUGIN);
+  const fetcher = useMemo(() => makeFetcher(authorization), [authorization]);
+  const session = useMemo(() => ({ authorization, signIn, signOut }), [authorization]);
+
+  function signIn(token) {
+    const given = /^bearer /i.test(token) ? token : `Bearer ${token}`;
+    if (!demo) kept.write(given);
+    setAuthorization(given);
+  }
+
+  function signOut() {
+    kept.remove();
+    setAuthorization(demo);
+  }
+
+  return (
+    <Session.Provider value={session}>
+      <GraphiQL
+        fetcher={fetcher}
+        plugins={PLUGINS}
+        visiblePlugin={firstPanel}
+        defaultTabs={EXAMPLES}
+        defaultEditorToolsVisibility="variables"
+        showPersistHeadersSettings={false}
+      >
+        <Habits />
+      </GraphiQL>
+    </Session.Provider>
+  );
+}
+
+const demo = await fetchDemo();
+tidyStorage();
+createRoot(document.getElementById("graphiql")).render(<Page demo={demo} />);

@@ -1,38 +1,39 @@
-/**
- * What the server tells the page at `session.json`, beside it:
- *
- *   {"headers": {"Authorization": "Bearer …"}, "callId": "…"}   in a demo: who to be, and the agent's side of a live call
- *   {}                                                          otherwise
- */
-export async function fetchSession() {
+import { createContext } from "react";
+
+/** Who the page acts as: `{ authorization, signIn(token), signOut() }`. The `authorization` is the value of the header, or null. */
+export const Session = createContext(null);
+
+/** The server says at `session.json` who to be in a demo: {"headers": {"Authorization": "Bearer …"}}. Otherwise it says {}. */
+export async function fetchDemo() {
   const answer = await fetch("session.json");
-  const { headers, callId } = answer.ok ? await answer.json() : {};
-  return { headers: headers && JSON.stringify(headers, null, 2), callId: callId ?? "put the id of a call here" };
+  return (answer.ok && (await answer.json()).headers?.Authorization) || null;
 }
 
-const CALL_ID = "transfers:callId";
-const TABS = "graphiql:tabState"; // the name is GraphiQL's, as are those of the editors
+const TOKEN = "transfers:authorization";
+
+/** A demo signs every visit in anew, so only other tokens are kept. */
+export const kept = {
+  read: () => localStorage.getItem(TOKEN),
+  write: (authorization) => localStorage.setItem(TOKEN, authorization),
+  remove: () => localStorage.removeItem(TOKEN),
+};
+
+const TABS = "graphiql:tabState"; // GraphiQL chose this name, and the names of the editors
 
 /**
- * Brings the tabs that the browser kept from an earlier visit up to date: a demo signs every tab in anew, and its live call takes the place of the
- * one before. GraphiQL also keeps the editors' contents apart from the tabs, and opens one tab more when they differ, so they are made to agree.
+ * Bring what the browser keeps from an earlier visit in order. GraphiQL keeps the editors' contents apart from the tabs and opens another tab when
+ * they differ, so make them agree. The headers are left out: an old token there would go before the sign-in.
  */
-export function renewStorage({ headers, callId }) {
-  const before = localStorage.getItem(CALL_ID) ?? callId;
-  localStorage.setItem(CALL_ID, callId);
-
+export function tidyStorage() {
   const state = JSON.parse(localStorage.getItem(TABS));
-  for (const tab of state?.tabs ?? []) {
-    tab.headers = headers ?? tab.headers;
-    tab.variables = tab.variables?.replaceAll(before, callId) ?? null;
-  }
+  for (const tab of state?.tabs ?? []) tab.headers = null;
   if (state) localStorage.setItem(TABS, JSON.stringify(state));
 
   const active = state?.tabs[state.activeTabIndex];
-  for (const editor of ["query", "variables", "headers"]) keep(`graphiql:${editor}`, active?.[editor]);
+  for (const editor of ["query", "variables", "headers"]) set(`graphiql:${editor}`, active?.[editor]);
 }
 
-function keep(key, text) {
+function set(key, text) {
   if (text) localStorage.setItem(key, text);
   else localStorage.removeItem(key);
 }
