@@ -246,6 +246,12 @@ async def test_on_a_telephone_the_panes_stand_one_below_the_other(window: Browse
     await ide.start_transfer()
 
 
+async def test_on_a_telephone_the_sign_in_is_within_reach(house_window: BrowserContext) -> None:
+    ide = await open_graphiql(house_window)
+    await ide.page.set_viewport_size({"width": 390, "height": 844})
+    await expect(ide.panel.get_by_role("button", name="Sign in")).to_be_in_viewport(ratio=1)
+
+
 async def test_the_editors_follow_the_system_into_the_dark_and_back(window: BrowserContext) -> None:
     ide = await open_graphiql(window)
     for scheme, theme in (("dark", "vs-dark"), ("light", "vs")):
