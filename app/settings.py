@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
+import httpx
 from platformdirs import user_data_path
 from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -36,14 +36,15 @@ LIFETIME = 10**9
 
 
 def _web_address(value: str) -> str:
+    """Read it as httpx does, which asks there for the keys: what httpx can't ask is refused at the start."""
     try:
-        parts = urlsplit(value)
-        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        url = httpx.URL(value)
+        is_whole = url.scheme in ("http", "https") and bool(url.host) and (url.port is None or 0 < url.port < 65_536)
+    except (httpx.InvalidURL, ValueError):
         is_whole = False
     if not is_whole or value.split() != [value]:
         raise ValueError("must be an address that begins with http:// or https://")
-    if "@" in parts.netloc:
+    if url.userinfo:
         raise ValueError("must be an address without user and password, which would be logged")
     return value
 

@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 MOST_CHARACTERS = 8_192
 MOST_BYTES = 1_000_000
 """Of a key set."""
-MOST_BYTES = 1_000_000
-"""Of a key set."""
 NO_KEYS = (jwt.PyJWTError, httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, OSError, RecursionError)
 """What comes of asking for them, whatever stands at that address."""
 INVALID = "The token is not valid"
@@ -148,8 +146,8 @@ class KeySet:
                 self._last = await self._published()
             self._is_away = False
             self._old_at, pause = monotonic() + self._lifespan, self._cooldown
-        except (jwt.PyJWTError, httpx.HTTPError, ValueError, TypeError, OSError, RecursionError) as error:
-            self._is_away = True  # whatever stands at that address
+        except NO_KEYS as error:
+            self._is_away = True
             logger.warning("The key set can't be fetched: %s", str(error) or type(error).__name__)
         finally:
             self._not_before = monotonic() + pause

@@ -391,6 +391,15 @@ async def test_nor_is_something_else_in_its_place(body: str, caplog: pytest.LogC
     assert [line.levelname for line in caplog.records if "key set" in line.message] == ["WARNING"]
 
 
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/a\x01b", "http://127.0.0.1:port/", "http://xn--zzz--/", "nonsense"]
+)
+async def test_nor_is_an_address_where_nothing_can_be_asked(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Unavailable):
+        await Tokens(KeySet(url)).viewer(signed(CLAIMS, RSA_KEY, "RS256", "first"))
+    assert [line.levelname for line in caplog.records if "key set" in line.message] == ["WARNING"]
+
+
 async def test_a_key_set_is_not_looked_for_at_another_address() -> None:
     """An operator names it; whoever answers there can't send us on to one without TLS, say."""
     other, publisher = Publisher(), Publisher()
