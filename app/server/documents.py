@@ -40,7 +40,7 @@ class Documents:
     def operation(self, asked: Parameters, viewer: Viewer) -> Operation:
         """The one that is meant, or one with an error when the document can't be read or leaves it open."""
         try:
-            text = self._trusted.text(asked.query, asked.document_hash)
+            text = self._trusted.text(asked.query, asked.document_hash, is_automatic=asked.is_automatic)
             # By its hash it is one that the operator wants to be run.
             plan = self._plans.plan(text, None if asked.query is None else principal_of(viewer))
             meant = _meant(operations(plan.document), asked.operation_name)

@@ -14,6 +14,8 @@ class Parameters:
     query: str | None
     """None: the document that has this hash."""
     document_hash: str | None = None
+    is_automatic: bool = False
+    """Asked as clients with automatic persisted queries (APQ) do: they send the text when the hash isn't known."""
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
@@ -26,10 +28,12 @@ class Parameters:
         if not isinstance(given, dict):
             raise BadParameters("The request is a JSON object")
         extensions = _map(given, "extensions")
-        hash_ = _hash(given, extensions or {})
+        persisted = (extensions or {}).get("persistedQuery")
+        hash_ = _hash(given, persisted)
         return cls(
             query=_query(given.get("query"), hash_),
             document_hash=hash_,
+            is_automatic=isinstance(persisted, dict),
             variables=_map(given, "variables"),
             operation_name=_name(given.get("operationName")),
             extensions=extensions,
@@ -58,15 +62,20 @@ def decode(text: bytes | str) -> object:
 
 
 def _query(query: object, hash_: str | None) -> str | None:
-    if isinstance(query, str) or (query is None and hash_ is not None):
+    """None when the hash names the document. An empty text beside it counts as absent: graphql-ws has to send one."""
+    if hash_ is not None and query in (None, ""):
+        return None
+    if isinstance(query, str):
         return query
     raise BadParameters("query is a string")
 
 
-def _hash(given: dict[str, Any], extensions: dict[str, Any]) -> str | None:
-    """As GraphQL over HTTP names it, or as Apollo's clients send it."""
-    persisted = extensions.get("persistedQuery")
-    hash_ = persisted.get("sha256Hash") if isinstance(persisted, dict) else given.get("documentId")
+def _hash(given: dict[str, Any], persisted: object) -> str | None:
+    """Read the hash as Apollo's clients send it, as GraphQL over HTTP names it, or by Relay's custom."""
+    if isinstance(persisted, dict):
+        hash_ = persisted.get("sha256Hash")
+    else:
+        hash_ = given.get("documentId") or given.get("doc_id")
     if not isinstance(hash_, str | None):
         raise BadParameters("The hash of a document is a string")
     return hash_

@@ -60,21 +60,32 @@ class TrustedDocuments:
         found = [operation.name for text in self._texts.values() for operation in operations(parse(text))]
         return {name.value for name in found if name}
 
-    def text(self, query: str | None, hash_: str | None) -> str:
-        """What to run; a hash that comes with its query is not looked up. Raises GraphQLError when nothing may."""
+    def text(self, query: str | None, hash_: str | None, *, is_automatic: bool = False) -> str:
+        """Return the text to run. Raises GraphQLError when nothing may run.
+
+        A hash that comes with its query is not looked up. `is_automatic`: the client uses automatic persisted queries.
+        """
         if query is None:
-            return self._known(hash_ or "")
+            return self._known(hash_ or "", is_automatic)
         if self._strict and document_hash(_plain(query).strip()) not in self._texts:
             raise _refusal("DOCUMENT_NOT_TRUSTED", "Only documents that this server knows may run, and this is none")
         return query
 
-    def _known(self, hash_: str) -> str:
-        if not self._texts:
-            raise _refusal("PERSISTED_QUERY_NOT_SUPPORTED", "No documents are known here by their hash")
+    def _known(self, hash_: str, is_automatic: bool) -> str:
         text = self._texts.get(hash_.removeprefix("sha256:").lower())
         if text is None:
-            raise _refusal("PERSISTED_QUERY_NOT_FOUND", "No document of this hash is known here")
+            raise self._unknown(is_automatic)
         return text
+
+    def _unknown(self, is_automatic: bool) -> GraphQLError:
+        """Answer in the words that clients compare: Apollo Client reads the code, urql reads the message.
+
+        After "not found" a client with automatic persisted queries sends the text, and the hash alone again the next
+        time: it would ask twice for ever, since texts are not kept. "Not supported" makes it send texts from then on.
+        """
+        if not self._texts or (is_automatic and not self._strict):
+            return _refusal("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
+        return _refusal("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
 
 
 def _plain(text: str) -> str:

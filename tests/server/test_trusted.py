@@ -1,5 +1,6 @@
 """Trusted documents are asked for by their hash; in the strict mode nothing else runs."""
 
+import json
 import os
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -88,7 +89,7 @@ class TestStore:
 
     @pytest.mark.parametrize("hash_", ["0" * 64, "", "sha256:", "\0", "é"])
     def test_an_unknown_hash_is_not_found(self, hash_: str) -> None:
-        with pytest.raises(GraphQLError, match="No document of this hash"):
+        with pytest.raises(GraphQLError, match="PersistedQueryNotFound"):
             TrustedDocuments([HELLO]).text(None, hash_)
 
 
@@ -115,9 +116,39 @@ def standard(text: str) -> dict[str, Any]:
     return {"documentId": f"sha256:{document_hash(text)}"}
 
 
-@pytest.mark.parametrize("by_hash", [apollo, standard])
+def relay(text: str) -> dict[str, Any]:
+    """As Relay's network layers ask by custom."""
+    return {"doc_id": document_hash(text)}
+
+
+BY_HASH = pytest.mark.parametrize("by_hash", [apollo, standard, relay])
+
+
+@BY_HASH
 async def test_a_hash_runs_its_document(client: httpx.AsyncClient, by_hash: Any) -> None:
     assert (await client.post("/graphql", json=by_hash(HELLO))).json()["data"] == {"hello": "Hello, world!"}
+
+
+@BY_HASH
+async def test_an_empty_query_beside_a_hash_counts_as_absent(client: httpx.AsyncClient, by_hash: Any) -> None:
+    """The npm package graphql-ws insists on a query that is a string."""
+    asked = {"query": "", **by_hash(HELLO)}
+    by_get = {name: value if isinstance(value, str) else json.dumps(value) for name, value in asked.items()}
+    posted, got = await client.post("/graphql", json=asked), await client.get("/graphql", params=by_get)
+    assert [it.json()["data"] for it in (posted, got)] == [{"hello": "Hello, world!"}] * 2
+
+
+@BY_HASH
+async def test_so_it_does_for_an_event_stream(client: httpx.AsyncClient, by_hash: Any) -> None:
+    asked = {"query": "", **by_hash(COUNT)}
+    answer = await client.post("/graphql", json=asked, headers={"accept": "text/event-stream"})
+    assert answer.text.count("event: next") == 2
+
+
+async def test_an_empty_query_without_a_hash_is_an_empty_document() -> None:
+    async with site() as running, running.client() as client:
+        answer = await client.post("/graphql", json={"query": "", "documentId": None, "extensions": {}})
+    assert codes(answer.json()) == ["GRAPHQL_PARSE_FAILED"]
 
 
 async def test_one_of_its_operations_may_be_named(client: httpx.AsyncClient) -> None:
@@ -153,11 +184,36 @@ async def test_an_unknown_hash_is_answered_as_clients_expect(client: httpx.Async
     assert codes(answer.json()) == ["PERSISTED_QUERY_NOT_SUPPORTED"]
 
 
+def messages(answer: httpx.Response) -> list[str]:
+    return [error["message"] for error in answer.json()["errors"]]
+
+
+async def test_automatic_persisted_queries_are_told_once_to_turn_themselves_off() -> None:
+    """Apollo goes by the code and urql by the message. After "not found" they would ask twice for ever."""
+    trusted = Documents(PLANS, TrustedDocuments([HELLO]))
+    async with site(documents=trusted) as running, running.client() as client:
+        automatic = await client.post("/graphql", json=apollo("{ hello }"))
+        by_id = await client.post("/graphql", json=standard("{ hello }"))
+        known = await client.post("/graphql", json=apollo(HELLO))
+    assert (codes(automatic.json()), messages(automatic)) == (
+        ["PERSISTED_QUERY_NOT_SUPPORTED"],
+        ["PersistedQueryNotSupported"],
+    )
+    assert (codes(by_id.json()), messages(by_id)) == (["PERSISTED_QUERY_NOT_FOUND"], ["PersistedQueryNotFound"])
+    assert known.json()["data"] == {"hello": "Hello, world!"}
+
+
+async def test_where_nothing_else_may_run_an_unknown_one_is_not_found(client: httpx.AsyncClient) -> None:
+    """To turn itself off would not help the client: it may not send other documents."""
+    assert messages(await client.post("/graphql", json=apollo("{ hello }"))) == ["PersistedQueryNotFound"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"documentId": 5},
         {"documentId": None},
+        {"doc_id": 5},
         {"extensions": {"persistedQuery": {"sha256Hash": ["a"]}}},
         {"extensions": {"persistedQuery": "abc"}},
         {"extensions": {"persistedQuery": {}}},
@@ -175,8 +231,10 @@ async def talk(strict: Site) -> AsyncIterator[Talk]:
         yield talk
 
 
-async def test_a_socket_by_hash(talk: Talk) -> None:
-    await talk.ask(standard(COUNT))
+@BY_HASH
+@pytest.mark.parametrize("beside", [{}, {"query": ""}])
+async def test_a_socket_by_hash(talk: Talk, by_hash: Any, beside: dict[str, Any]) -> None:
+    await talk.ask({**beside, **by_hash(COUNT)})
     assert [(await talk.hear())["payload"]["data"]["count"] for _ in range(2)] == [0, 1]
     assert (await talk.hear())["type"] == "complete"
 
