@@ -248,7 +248,7 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         house.metrics,
     )
     limits = Limits(max_cost=settings.max_cost, capacity=settings.budget, restore_rate=settings.budget_rate)
-    budget, transport_limits = Budget(limits.capacity, limits.restore_rate), _transport(settings)
+    budget, transport_limits = Budget(limits.capacity, limits.restore_rate), _transport(settings, is_demo)
     plans = Plans(limits, budget)
     guard = guard_extension(limits, budget, plans)
     schema = build_schema(
@@ -293,7 +293,7 @@ def _at_home(settings: Settings) -> list[Middleware]:
     return [Middleware(TrustedHostMiddleware, allowed_hosts=names)] if settings.is_loopback else []
 
 
-def _transport(settings: Settings) -> TransportLimits:
+def _transport(settings: Settings, is_demo: bool) -> TransportLimits:
     return TransportLimits(
         body_bytes=settings.body_bytes,
         execution_timeout=settings.operation_seconds,
@@ -301,6 +301,7 @@ def _transport(settings: Settings) -> TransportLimits:
         subscriptions_per_customer=settings.customer_subscriptions,
         sockets_per_address=settings.address_connections,
         allowed_origins=settings.allowed_origins,
+        loopback_origins=is_demo,
         draft=settings.http_draft,
     )
 

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, TypeAdapter, ValidationEr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+from strawberry.http.websocket_origin import normalize_allowed_origins
 
 OTEL = (
     "opentelemetry.sdk",
@@ -87,7 +88,9 @@ class Settings(BaseSettings):
     auth_audience: Word | None = Field(default=None, description="The `aud` that a token must have")
 
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Origins of other sites' pages that may call, as a JSON list"
+        default=(),
+        description='Origins of other sites whose pages may call, as a JSON list: `["https://desk.example"]`, or '
+        '`["*"]` for all. In demo mode pages of loopback origins may, too',
     )
     documents: Path | None = Field(
         default=None, description="A folder of *.graphql files, which clients may ask for by their SHA-256"
@@ -171,6 +174,15 @@ class Settings(BaseSettings):
             return TypeAdapter(list[str]).validate_json(value)
         except ValidationError:
             raise ValueError('must be a JSON list, as ["https://a.example"]') from None
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _as_browsers_send_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Leave out the slash at the end, a default port and capitals: browsers do."""
+        try:
+            return tuple(sorted(normalize_allowed_origins(value)))
+        except ValueError:
+            raise ValueError('must be origins such as https://a.example, without a path, or "*"') from None
 
     @field_validator("documents", mode="before")
     @classmethod

@@ -36,6 +36,28 @@ async def test_a_demo_answers_to_the_address_that_it_is_bound_to(host: str, name
     assert await ask(name, True, tmp_path, host) == 200
 
 
+@pytest.mark.parametrize(("is_demo", "status"), [(True, 200), (False, 400)])
+async def test_pages_of_a_dev_server_may_call_a_demo_alone(is_demo: bool, status: int, tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path / 'transfers.sqlite3'}")
+    transport = httpx.ASGITransport(app=build_server(settings, is_demo).app)
+    asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        assert (await client.options("/graphql", headers=asked)).status_code == status
+
+
+async def test_the_token_of_a_demo_is_for_its_own_pages_alone(tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path / 'transfers.sqlite3'}")
+    server = build_server(settings, is_demo=True)
+    transport = httpx.ASGITransport(app=server.app)
+    async with (
+        server.app.router.lifespan_context(server.app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client,
+    ):
+        session = await client.get("/graphiql/session.json", headers={"Origin": "http://localhost:5173"})
+    assert session.json()["headers"]["Authorization"].startswith("Bearer ")
+    assert not [name for name in session.headers if name.startswith("access-control")]
+
+
 async def test_a_server_behind_a_proxy_answers_to_any_name(tmp_path: Path) -> None:
     assert await ask("transfers.example.com", False, tmp_path) == 200
 

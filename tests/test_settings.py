@@ -1,4 +1,4 @@
-"""Variables that are no settings, and the secret that is kept beside the database."""
+"""What settings are understood as, variables that are no settings, and the secret beside the database."""
 
 import secrets
 from pathlib import Path
@@ -19,6 +19,11 @@ def test_variables_that_are_no_settings_are_told_and_others_are_not() -> None:
         "TRANSFERS_BUDGET_RAT is not a setting: did you mean TRANSFERS_BUDGET_RATE?",
         "TRANSFERS_QQQQQQQQQQQQ is not a setting",
     ]
+
+
+@pytest.mark.parametrize("written", ["https://a.example/", "https://a.example:443", "HTTPS://A.example", "*"])
+def test_an_origin_is_understood_as_browsers_send_it(written: str) -> None:
+    assert Settings(allowed_origins=(written,)).allowed_origins == ("*" if written == "*" else "https://a.example",)
 
 
 def test_it_is_made_once_and_its_owners_alone(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from app.server.errors import (
 from app.server.journal import Journal
 from app.server.limits import TransportLimits
 from app.server.operations import Answer, Operations, Request
+from app.server.origins import Origins
 from app.server.parameters import Parameters, decode
 from app.server.places import Crowded, Places
 
@@ -75,6 +76,7 @@ class House:
     clock: Callable[[], datetime]
     customers: Places  # event streams take them, too
     addresses: Places
+    origins: Origins
     journal: Journal
 
 

@@ -10,7 +10,6 @@ from weakref import WeakSet
 
 import strawberry
 from graphql import OperationType
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,6 +26,7 @@ from app.server.limits import TransportLimits
 from app.server.metrics import Metrics
 from app.server.negotiation import JSON, Accepted, accepted
 from app.server.operations import Answer, Context, Operations, Request
+from app.server.origins import CrossOrigin, Origins
 from app.server.parameters import Parameters
 from app.server.places import Crowded, Places, line_of
 from app.server.responses import answer_response, error_response
@@ -63,9 +63,12 @@ class GraphQLEndpoint:
         self._operations = Operations(schema, documents, context, limits, self._journal)
         self._customers = Places(limits.sockets_per_customer)
         self._addresses = Places(limits.sockets_per_address)
-        house = House(self._operations, authenticate, limits, clock, self._customers, self._addresses, self._journal)
+        origins = Origins(limits.allowed_origins, loopback=limits.loopback_origins)
+        house = House(
+            self._operations, authenticate, limits, clock, self._customers, self._addresses, origins, self._journal
+        )
         self._sockets = WebSockets(house)
-        self._http = self._with_cors(self._respond)
+        self._http = CrossOrigin(self._respond, origins, self._refuse_page)
         self._requests = InFlight()
         self._streams: WeakSet[EventStream] = WeakSet()
         self._arrivals: WeakSet[asyncio.Timeout] = WeakSet()
@@ -93,16 +96,8 @@ class GraphQLEndpoint:
         await self._requests.settle()
         await self._operations.settle()
 
-    def _with_cors(self, app: ASGIApp) -> ASGIApp:
-        if not self._limits.allowed_origins:
-            return app
-        return CORSMiddleware(
-            app,
-            allow_origins=self._limits.allowed_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-            expose_headers=["X-Request-ID"],
-        )
+    def _refuse_page(self, code: str, about: dict[str, str]) -> None:
+        self._journal.refused(code, uuid.uuid4().hex, **about)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HTTPRequest(scope, receive)

@@ -68,10 +68,10 @@ class Journal:
             self._end(operation, entry, perf_counter() - begun, str(about["customer_id"]))
             entry.end()
 
-    def refused(self, code: str, request_id: str) -> None:
-        """Of a request, a socket or an operation on one that nothing was run for."""
+    def refused(self, code: str, request_id: str, **about: str) -> None:
+        """Tell of a request, a socket or an operation on one that nothing was run for. `about` stands in the line."""
         self._metrics.turned_away(code)
-        logger.info("request refused", extra={"request_id": request_id, "outcome": code})
+        logger.info("request refused", extra={"request_id": request_id, "outcome": code, **about})
 
     def _end(self, operation: Operation, entry: Entry, seconds: float, customer_id: str) -> None:
         kind = "unreadable" if operation.error else operation.type.value

@@ -24,6 +24,7 @@ class TransportLimits:
     mutations_per_customer: int = 1_000  # that run or wait; one goes on when its client has left
     heartbeat: float = 12  # between signs of life on an event stream
     allowed_origins: tuple[str, ...] = ()  # of pages on other origins, by CORS and on WebSockets
+    loopback_origins: bool = False  # whether pages that this machine serves may call, too, on any port
     allow_get: bool = True  # of queries and event streams
     # Status codes of the GraphQL-over-HTTP draft of 2026 (422, 294) instead of those that the audit suite asks for.
     draft: bool = False

@@ -7,12 +7,13 @@ from contextlib import suppress
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
-from strawberry.http.websocket_origin import is_same_origin, normalize_allowed_origins, normalize_origin
+from strawberry.http.websocket_origin import is_same_origin
 from structlog.contextvars import bind_contextvars
 
 from app.server.conversation import CROWDED, GONE, Close, Conversation, House
 from app.server.errors import SERVICE_UNAVAILABLE
 from app.server.inflight import InFlight
+from app.server.origins import ORIGIN_NOT_ALLOWED, about_origin
 from app.server.places import Crowded, line_of
 
 PROTOCOL = "graphql-transport-ws"
@@ -23,7 +24,6 @@ class WebSockets:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._origins = normalize_allowed_origins(house.limits.allowed_origins)
         self._open: set[Conversation] = set()
         self._in_flight = InFlight()
         self._draining = False
@@ -35,7 +35,8 @@ class WebSockets:
             self._house.journal.refused(SERVICE_UNAVAILABLE, request_id)
             await websocket.send_denial_response(Response(status_code=503, headers={"retry-after": "1"}))
         elif not self._welcome(websocket):
-            self._house.journal.refused("ORIGIN_NOT_ALLOWED", request_id)
+            about = about_origin(websocket.headers.get("origin", ""))
+            self._house.journal.refused(ORIGIN_NOT_ALLOWED, request_id, **about)
             await websocket.close()  # before it is accepted: a 403
         else:
             with self._in_flight.one(), suppress(*GONE):
@@ -54,7 +55,7 @@ class WebSockets:
         origin = websocket.headers.get("origin")
         if origin is None or is_same_origin(origin, websocket.headers.get("host")):
             return True
-        return "*" in self._origins or normalize_origin(origin) in self._origins
+        return self._house.origins.allows(origin)
 
     async def _accept(self, websocket: WebSocket, request_id: str) -> None:
         spoken = PROTOCOL in websocket["subprotocols"]

@@ -13,6 +13,7 @@ import pytest_asyncio
 from app.domain.viewer import Viewer
 from app.server.errors import Unavailable
 from app.server.limits import TransportLimits
+from tests.server.lines import Written
 from tests.server.toy import Site, authorization, codes, site, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -410,18 +411,86 @@ async def test_the_draft_tells_bad_parameters_from_bad_json() -> None:
         assert (await client.post("/graphql", content=b"{", headers=json_type)).status_code == 400
 
 
+PREFLIGHT = {
+    "origin": "https://app.example",
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization, content-type",
+}
+
+
 async def test_no_other_origin_is_let_in_by_default(client: httpx.AsyncClient) -> None:
     response = await client.post("/graphql", json={"query": "{ hello }"}, headers={"origin": "https://app.example"})
     assert "access-control-allow-origin" not in response.headers
 
 
+@pytest.mark.parametrize(
+    ("origin", "logged"),
+    [
+        ("https://app.example", "https://app.example"),
+        ("https://user:pw@app.example/path?token=x", "https://app.example"),
+        ("null", "null"),
+    ],
+)
+async def test_the_log_names_the_setting_that_lets_a_refused_page_call(
+    running: Site, client: httpx.AsyncClient, written: Written, origin: str, logged: str
+) -> None:
+    before = running.turned_away("ORIGIN_NOT_ALLOWED")
+    preflight = await client.options("/graphql", headers=PREFLIGHT | {"origin": origin})
+    assert preflight.status_code == 400
+    assert running.turned_away("ORIGIN_NOT_ALLOWED") == before + 1
+    assert (written.lines[-1]["outcome"], written.lines[-1]["origin"]) == ("ORIGIN_NOT_ALLOWED", logged)
+    assert "TRANSFERS_ALLOWED_ORIGINS" in written.lines[-1]["hint"]
+
+
+async def test_a_page_may_send_what_clients_and_tracing_add_and_no_more(written: Written) -> None:
+    added = "apollographql-client-name, apollographql-client-version, apollo-require-preflight"
+    traced = "traceparent, tracestate, baggage"
+    asked = [PREFLIGHT | {"access-control-request-headers": names} for names in (added, traced, "x-made-up")]
+    async with site(TransportLimits(allowed_origins=("https://app.example",))) as running, running.client() as client:
+        answers = [await client.options("/graphql", headers=headers) for headers in asked]
+    assert [answer.status_code for answer in answers] == [200, 200, 400]
+    assert (written.lines[-1]["outcome"], written.lines[-1]["asked"]) == ("PREFLIGHT_REFUSED", "POST x-made-up")
+
+
+async def test_a_page_can_read_how_long_to_wait() -> None:
+    async def authenticate(token: str) -> Viewer:
+        raise Unavailable("Later")
+
+    limits = TransportLimits(allowed_origins=("https://app.example",))
+    async with site(limits, authenticate=authenticate) as running, running.client() as client:
+        answer = await client.post("/graphql", json={}, headers={"origin": "https://app.example"})
+    assert answer.headers["retry-after"] == "1"
+    assert "Retry-After" in answer.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost:5173", 200),
+        ("http://127.0.0.1:3000", 200),
+        ("http://[::1]:4321", 200),
+        ("https://localhost", 200),
+        ("http://localhost.evil.example", 400),
+        ("http://127.0.0.1.evil.example", 400),
+        ("http://192.168.0.7:5173", 400),
+        ("ftp://localhost", 400),
+        ("null", 400),
+    ],
+)
+async def test_pages_of_this_machine_are_let_in_where_that_is_wanted(origin: str, status: int) -> None:
+    async with site(TransportLimits(loopback_origins=True)) as running, running.client() as client:
+        preflight = await client.options("/graphql", headers=PREFLIGHT | {"origin": origin})
+        unsigned = await client.post("/graphql", json={}, headers={"origin": origin, "authorization": ""})
+    assert preflight.status_code == status
+    assert preflight.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
+    assert unsigned.status_code == 401
+
+
 async def test_listed_origins_are_let_in() -> None:
     async with site(TransportLimits(allowed_origins=("https://app.example",))) as running, running.client() as client:
-        asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
-        asked["access-control-request-headers"] = "authorization, content-type"
-        preflight = await client.options("/graphql", headers=asked)
+        preflight = await client.options("/graphql", headers=PREFLIGHT)
         refused = await client.post("/graphql", json={}, headers={"origin": "https://app.example", "authorization": ""})
-        other = await client.options("/graphql", headers=asked | {"origin": "https://evil.example"})
+        other = await client.options("/graphql", headers=PREFLIGHT | {"origin": "https://evil.example"})
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == "https://app.example"
     assert refused.status_code == 401

@@ -153,6 +153,23 @@ async def test_pages_of_listed_origins_are_let_in() -> None:
         await client.greet()
 
 
+@pytest.mark.parametrize("origin", ["http://localhost:5173", "http://127.0.0.1:1", "http://[::1]:3000"])
+async def test_pages_of_this_machine_are_let_in_where_that_is_wanted(origin: str) -> None:
+    async with site(TransportLimits(loopback_origins=True)) as running, talk(running, origin=origin) as client:
+        await client.say({"type": "connection_init"})
+        assert await client.closed() == (4403, "Forbidden")  # the token is needed all the same
+
+
+async def test_the_log_names_the_setting_that_lets_a_refused_page_open_a_socket(
+    running: Site, written: Written
+) -> None:
+    with pytest.raises(InvalidStatus):
+        await talk(running, origin="http://localhost:5173").__aenter__()
+    assert written.lines[-1]["outcome"] == "ORIGIN_NOT_ALLOWED"
+    assert written.lines[-1]["origin"] == "http://localhost:5173"
+    assert "TRANSFERS_ALLOWED_ORIGINS" in written.lines[-1]["hint"]
+
+
 # Being turned away is counted, as over HTTP
 
 
