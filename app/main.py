@@ -37,8 +37,10 @@ from app.server.documents import NOTHING_TRUSTED, Documents
 from app.server.endpoint import GraphQLEndpoint
 from app.server.graphiql import graphiql
 from app.server.health import health
+from app.server.journal import Journal
 from app.server.limits import TransportLimits
 from app.server.metrics import Metrics, metrics_page
+from app.server.schema_text import schema_text
 from app.server.trusted import TrustedDocuments
 from app.settings import Settings, database_file, kept_secret
 from app.storage.claim import Claim, Claimed
@@ -251,10 +253,8 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     budget, transport_limits = Budget(limits.capacity, limits.restore_rate), _transport(settings, is_demo)
     plans = Plans(limits, budget)
     guard = guard_extension(limits, budget, plans)
-    schema = build_schema(
-        [*([house.tracing.extension] if house.tracing else []), guard],
-        introspection=is_open if settings.introspection is None else settings.introspection,
-    )
+    introspects = is_open if settings.introspection is None else settings.introspection
+    schema = build_schema([*([house.tracing.extension] if house.tracing else []), guard], introspection=introspects)
     trusted = _trusted(settings, schema, limits)
     house.metrics.names.trust(trusted.names)
     endpoint = GraphQLEndpoint(
@@ -272,12 +272,14 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         return not endpoint.draining and await house.is_ready()
 
     demo = Demo(house.simulator, house.calls, house.broker, tokens) if is_demo else None
+    shows_schema = introspects and not settings.documents_only  # where these alone run, nobody can introspect
     pages = is_open if settings.graphiql is None else settings.graphiql
     measured = is_open if settings.metrics is None else settings.metrics
     routes = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", endpoint),
         *health(is_ready),
+        *([schema_text(schema.sdl, tokens.viewer, Journal(house.metrics))] if shows_schema else ()),
         *([metrics_page(house.metrics, house.take_figures)] if measured else ()),
         *(graphiql(demo.session if demo else None) if pages else ()),
     ]

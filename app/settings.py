@@ -119,7 +119,11 @@ class Settings(BaseSettings):
     http_draft: bool = Field(
         default=False, description="Status codes of the GraphQL-over-HTTP draft of 2026: 422 and 294"
     )
-    introspection: bool | None = Field(default=None, description="By default in demo mode or on loopback")
+    introspection: bool | None = Field(
+        default=None,
+        description="Whether the schema can be read, by introspection and at `/schema.graphql`: by default in demo "
+        "mode or on loopback",
+    )
     graphiql: bool | None = Field(default=None, description="By default in demo mode or on loopback")
     sweep_seconds: Seconds = Field(default=30, description="Seconds until a subscriber looks for news unwoken")
     metrics: bool | None = Field(

@@ -8,6 +8,7 @@ import pytest
 from graphql import DocumentNode, parse
 
 from app.api.limits import Limits
+from app.api.schema import sdl
 from app.main import CantStart, build_house, build_server, build_tokens
 from app.server.limits import TransportLimits
 from app.settings import Settings
@@ -70,6 +71,33 @@ async def test_nobody_is_sent_to_where_the_host_header_says(path: str, status: i
         answer = await client.get(path)
     assert answer.status_code == status
     assert answer.headers.get("location", "/graphiql/") == "/graphiql/"
+
+
+async def schema_answer(folder: Path, signed_in: bool = True, **given: Any) -> httpx.Response:
+    settings = Settings(database_url=f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}", **given)
+    token = build_tokens(settings).issue(CUSTOMER, "agent", [], 60)
+    headers = {"Authorization": f"Bearer {token}"} if signed_in else {}
+    transport = httpx.ASGITransport(app=build_server(settings).app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        return await client.get("/schema.graphql", headers=headers)
+
+
+async def test_the_schema_is_served_where_introspection_is_allowed(tmp_path: Path) -> None:
+    served, off = [await schema_answer(tmp_path, introspection=allowed) for allowed in (True, False)]
+    assert (served.text, served.headers["content-type"]) == (sdl(), "text/plain; charset=utf-8")
+    assert off.status_code == 404
+
+
+async def test_it_wants_a_token_as_introspection_does(tmp_path: Path) -> None:
+    answer = await schema_answer(tmp_path, signed_in=False)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+async def test_it_is_not_served_where_only_trusted_documents_run(tmp_path: Path) -> None:
+    (tmp_path / "look.graphql").write_text("query Look { viewer { subject } }")
+    answer = await schema_answer(tmp_path, documents=tmp_path, documents_only=True)
+    assert answer.status_code == 404
 
 
 def test_the_limits_are_the_ones_that_the_parts_come_with() -> None:

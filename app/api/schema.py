@@ -34,6 +34,10 @@ class Schema(strawberry.Schema):
         hidden = (NoSchemaIntrospectionCustomRule,) if DisableIntrospection in self.extensions else ()
         return (*specified_rules, *hidden)
 
+    def sdl(self) -> str:
+        """The text of schema.graphql."""
+        return self.as_str() + "\n"
+
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """The transport logs: a fault with its trace, a client's mistake by its code alone."""
         if (
@@ -55,4 +59,4 @@ def build_schema(extensions: Iterable[Extension] = (), *, introspection: bool = 
 
 
 def sdl() -> str:
-    return build_schema().as_str() + "\n"
+    return build_schema().sdl()

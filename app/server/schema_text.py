@@ -1,0 +1,33 @@
+"""The schema as text at /schema.graphql, for tools that read SDL."""
+
+import uuid
+from collections.abc import Callable
+from functools import cache
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from app.server.auth import bearer
+from app.server.conversation import Authenticate
+from app.server.errors import TransportError
+from app.server.journal import Journal
+from app.server.negotiation import JSON
+from app.server.responses import error_response
+
+
+def schema_text(sdl: Callable[[], str], authenticate: Authenticate, journal: Journal) -> Route:
+    """The page. It wants a token, as introspection does. `sdl` is asked once, at the first request."""
+    text = cache(sdl)
+
+    async def schema_graphql(request: Request) -> Response:
+        try:
+            await authenticate(bearer(request.headers.get("authorization")))
+        except TransportError as error:
+            request_id = uuid.uuid4().hex
+            journal.refused(error.entry["extensions"]["code"], request_id)
+            return error_response(error, JSON, request_id, draft=False)
+        # As text/plain a browser shows it; application/graphql, which nobody has registered, it would save as a file.
+        return PlainTextResponse(text(), headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
+
+    return Route("/schema.graphql", schema_graphql)
