@@ -22,6 +22,7 @@ from app.domain.refusals import Refusal, RefusalCode
 from app.domain.sightings import Sighting, sightings, strays, timed_out
 from app.domain.start import StartRequest, begin, check_call, check_same_party, has_started, normalised
 from app.domain.steps import Trigger
+from app.domain.text import is_id, is_storable
 from app.domain.transfer import SpeakingTo, Transfer
 from app.domain.viewer import Permission, Viewer
 from app.ports import NOBODY, Broker, Clock, Observer
@@ -132,7 +133,7 @@ class Transfers:
         return (changes[-1].after if changes else t), changes
 
     async def _of_customer(self, connection: AsyncConnection, viewer: Viewer, transfer_id: str) -> Transfer:
-        found = await transfers.by_ids(connection, viewer.customer_id, [transfer_id])
+        found = await transfers.by_ids(connection, viewer.customer_id, [transfer_id]) if is_id(transfer_id) else {}
         if transfer_id not in found:
             raise Refusal(RefusalCode.NOT_FOUND, "No such transfer.", "input", "transferId")
         return found[transfer_id]
@@ -158,7 +159,7 @@ class Transfers:
 
     async def _repeated(self, connection: AsyncConnection, viewer: Viewer, request: StartRequest) -> Transfer | None:
         """The transfer that this start has already started."""
-        if request.idempotency_key is None:
+        if request.idempotency_key is None or not is_storable(request.idempotency_key):
             return None
         started = await transfers.by_idempotency_key(connection, viewer.customer_id, request.idempotency_key)
         if started and not has_started(started, request):
@@ -173,8 +174,7 @@ class Transfers:
 
     async def _begin(self, connection: AsyncConnection, viewer: Viewer, request: StartRequest) -> Change:
         request = normalised(request)
-        found = await calls.by_ids(connection, viewer.customer_id, [request.transferer_call_id])
-        known = found.get(request.transferer_call_id)
+        known = await self._call(connection, viewer, request.transferer_call_id)
         others = await calls.others_in_bridge(connection, known) if known else []
         call = check_call(known, others)
         await self._check_no_other(connection, call)
@@ -191,6 +191,10 @@ class Transfers:
             at=self._clock(),
             rules=self._rules,
         )
+
+    async def _call(self, connection: AsyncConnection, viewer: Viewer, call_id: str) -> Call | None:
+        found = await calls.by_ids(connection, viewer.customer_id, [call_id]) if is_id(call_id) else {}
+        return found.get(call_id)
 
     async def _check_no_other(self, connection: AsyncConnection, call: Call) -> None:
         in_the_way = (

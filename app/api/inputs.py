@@ -14,6 +14,7 @@ from app.domain import addresses
 from app.domain.addresses import AddressType
 from app.domain.calls import CallDirection, CallStatus, MuteDirection, RingMethod
 from app.domain.start import StartRequest, edits_of
+from app.domain.text import is_storable
 from app.domain.transfer import FailurePolicy, Reason, Status, Type
 from app.ports import Rejection
 from app.storage import feeds, lists
@@ -29,7 +30,12 @@ def known(value: E) -> E:
 
 
 def _conditions(given: object) -> dict[str, Any]:
-    """What stands twice in a list, once: a subscription holds every event against it."""
+    """What stands twice in a list, once: a subscription holds every event against it.
+
+    Raises BAD_USER_INPUT for a text that no database could look for.
+    """
+    if not all(is_storable(it) for it in vars(given).values() if isinstance(it, str)):
+        raise bad_input("A text has no U+0000.")
     return {name: list(dict.fromkeys(it)) if isinstance(it, list) else it for name, it in vars(given).items()}
 
 

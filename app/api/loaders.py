@@ -1,6 +1,5 @@
 """What resolvers read: in batches, one short transaction each, and only what the viewer's customer and rights allow."""
 
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from app.api.refusals import require
 from app.api.turns import Turns
 from app.domain.calls import Call, Conference, Groupcall
 from app.domain.events import Event
+from app.domain.text import is_id
 from app.domain.transfer import Party, Reason, Status, Transfer
 from app.domain.viewer import Permission, Viewer
 from app.storage import calls, conferences, groupcalls, lists, transfers
@@ -26,7 +26,6 @@ Question = Callable[[AsyncConnection, str, Collection[str]], Awaitable[Mapping[s
 """What each of these ids of a customer's leads to; those that lead to nothing are left out."""
 
 MOST_KEYS = 1_000
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 PERMISSIONS: Mapping[type[Found], Permission] = {
     Transfer: Permission.TRANSFERS_READ,
@@ -138,7 +137,7 @@ class Loaders:
 
     async def _one(self, loader: DataLoader[str, V | None], id_: str | None) -> V | None:
         """Ids are UUIDs; anything else finds nothing, and is not looked for."""
-        if not id_ or not UUID.fullmatch(id_):
+        if not id_ or not is_id(id_):
             return None
         found = await loader.load(id_)
         await self._turns.next()

@@ -14,6 +14,7 @@ from app.api.fields import resolved
 from app.api.refusals import bad_input
 from app.api.scalars import read_time, write_time
 from app.api.sizes import MOST, PAGE
+from app.domain.text import is_id
 from app.storage.lists import Key, Page, Window
 
 VERSION = 1
@@ -76,7 +77,7 @@ class Cursors:
 
     def member_key(self, cursor: str) -> Key:
         match self.decode(cursor):
-            case [str(tm_create), str(id_)]:
+            case [str(tm_create), str(id_)] if is_id(id_):
                 return read_time(tm_create), id_
         raise BadCursor
 

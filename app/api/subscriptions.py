@@ -18,6 +18,7 @@ from app.api.paging import BadCursor, event_cursors, first_given
 from app.api.refusals import refused, require
 from app.api.types import Call, CallChange, TransferEvent
 from app.domain.events import Event
+from app.domain.text import is_id
 from app.domain.viewer import Permission
 from app.ports import wake_up_within
 from app.storage import feeds
@@ -27,11 +28,12 @@ from app.storage.lists import CallFilter as WantedCalls
 
 
 async def _latest(context: Context, transfer_id: str) -> Event:
-    async with context.services.database.reading(context.viewer.customer_id) as connection:
-        found = await latest(connection, context.viewer.customer_id, transfer_id)
-    if found is None:
-        raise refused("NOT_FOUND", "No such transfer.")
-    return found
+    if is_id(transfer_id):
+        async with context.services.database.reading(context.viewer.customer_id) as connection:
+            found = await latest(connection, context.viewer.customer_id, transfer_id)
+        if found:
+            return found
+    raise refused("NOT_FOUND", "No such transfer.")
 
 
 async def _place(context: Context, after: str | None) -> int:

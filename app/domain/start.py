@@ -12,6 +12,7 @@ from app.domain.calls import Call, CallStatus, RingMethod
 from app.domain.effects import NO_ORDERS, Cause, Rules
 from app.domain.life import Change
 from app.domain.refusals import Refusal, RefusalCode, refuse
+from app.domain.text import is_storable
 from app.domain.transfer import FailurePolicy, HeldParty, Transfer, Type, derived_id
 
 MOST_ADDRESSES = 10
@@ -173,8 +174,8 @@ def edits_of(note: str | None, metadata: tuple[tuple[str, str], ...] | None, *ke
 
 
 def _wrong_note(note: str | None) -> Iterator[Refusal]:
-    if note is not None and len(note) > MOST_NOTE_CHARACTERS:
-        yield _invalid(f"A note has at most {MOST_NOTE_CHARACTERS:,} characters.", "note")
+    if note is not None and not _fits(note, MOST_NOTE_CHARACTERS):
+        yield _invalid(f"A note has at most {MOST_NOTE_CHARACTERS:,} characters, none of them U+0000.", "note")
 
 
 def _wrong_metadata(entries: Sequence[tuple[str, str]]) -> Iterator[Refusal]:
@@ -184,15 +185,22 @@ def _wrong_metadata(entries: Sequence[tuple[str, str]]) -> Iterator[Refusal]:
     if len(dict(entries)) != len(entries):
         yield _invalid("A key stands twice.", "metadata")
     for n, (key, value) in enumerate(entries):
-        if not 1 <= len(key) <= MOST_KEY_CHARACTERS:
-            yield _invalid(f"A key has 1 to {MOST_KEY_CHARACTERS} characters.", "metadata", str(n), "key")
-        if len(value) > MOST_VALUE_CHARACTERS:
-            yield _invalid(f"A value has at most {MOST_VALUE_CHARACTERS} characters.", "metadata", str(n), "value")
+        if not key or not _fits(key, MOST_KEY_CHARACTERS):
+            message = f"A key has 1 to {MOST_KEY_CHARACTERS} characters, none of them U+0000."
+            yield _invalid(message, "metadata", str(n), "key")
+        if not _fits(value, MOST_VALUE_CHARACTERS):
+            message = f"A value has at most {MOST_VALUE_CHARACTERS} characters, none of them U+0000."
+            yield _invalid(message, "metadata", str(n), "value")
 
 
 def _wrong_idempotency_key(key: str | None) -> Iterator[Refusal]:
-    if key is not None and not 1 <= len(key) <= MOST_IDEMPOTENCY_CHARACTERS:
-        yield _invalid(f"An idempotency key has 1 to {MOST_IDEMPOTENCY_CHARACTERS} characters.", "idempotencyKey")
+    if key is not None and not (key and _fits(key, MOST_IDEMPOTENCY_CHARACTERS)):
+        message = f"An idempotency key has 1 to {MOST_IDEMPOTENCY_CHARACTERS} characters, none of them U+0000."
+        yield _invalid(message, "idempotencyKey")
+
+
+def _fits(text: str, most: int) -> bool:
+    return len(text) <= most and is_storable(text)
 
 
 def _invalid(message: str, *where: str) -> Refusal:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from app.domain.text import is_storable
 from app.domain.viewer import Permission, Viewer
 from app.ports import utc_now
 from app.server.errors import Unauthenticated, Unavailable
@@ -250,9 +251,11 @@ def _customer_id(claims: dict[str, Any]) -> str:
 
 
 def _subject(claims: dict[str, Any]) -> str:
-    """It is recorded with every event that he causes, and a lone surrogate can't be."""
+    """Return the subject, which is recorded with its events. No database can keep a lone surrogate or U+0000."""
     subject = str(claims["sub"])
     subject.encode()
+    if not is_storable(subject):
+        raise jwt.InvalidTokenError("sub has no U+0000")
     if len(subject) > SUBJECT_CHARACTERS:
         raise Unauthenticated(f"The sub of the token has more than {SUBJECT_CHARACTERS} characters")
     return subject

@@ -16,6 +16,7 @@ from app.domain.calls import (
     ConferenceType,
     MuteDirection,
 )
+from app.domain.text import is_id
 from app.ports import NoSuchCall, NotNow, Rejection, SimulatedCall
 from app.storage.phones import Bridge, Phone
 from app.telephony.exchange import Exchange
@@ -87,7 +88,7 @@ async def hold(
 
 
 async def _phone(exchange: Exchange, customer_id: str, call_id: str) -> Phone:
-    phone = await exchange.phone(call_id, customer_id)
+    phone = await exchange.phone(call_id, customer_id) if is_id(call_id) else None
     if phone is None:
         raise NoSuchCall
     return phone

@@ -484,6 +484,11 @@ async def test_who_waits_for_a_key_and_leaves_does_not_end_the_fetch_for_others(
     assert publisher.asked == 1
 
 
+async def test_a_subject_that_no_database_could_keep_is_none() -> None:
+    with pytest.raises(Unauthenticated):
+        await Tokens(Secret(SECRET)).viewer(signed(CLAIMS | {"sub": "alice\0"}, SECRET, "HS256"))
+
+
 def test_a_token_without_end_is_none() -> None:
     with pytest.raises(Unauthenticated):
         bearer("Bearer " + "x" * 10_000)
