@@ -76,8 +76,9 @@ format: dev ## put the style right
 lock: dev ## resolve the dependencies anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group web -o requirements-web.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group ariadne -o tests/clients/ariadne.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build --extra otel -o requirements-otel.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build --extra otel --group dev -o requirements-dev.lock
 
 clean: ## remove everything made here
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis app/web/*/node_modules app/web/*/dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis app/web/*/node_modules app/web/*/dist tests/clients/node_modules tests/clients/generated
