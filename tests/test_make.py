@@ -12,6 +12,9 @@ import pytest
 from tests.serving import Served, until_ready
 
 ROOT = Path(__file__).parents[1]
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKE_TERMOUT", "MAKE_TERMERR")
+OUTSIDE = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+"""The environment of somebody who types make, also when these tests run under make."""
 OLD = '#!/bin/sh\ncase "$*" in *version_info*) echo False;; *) echo 3.9.18;; esac\n'
 BROKEN = '#!/bin/sh\ncase "$*" in *venv*) mkdir -p .venv/bin; touch .venv/bin/python; exit 1;; *) echo True;; esac\n'
 
@@ -29,7 +32,7 @@ async def make(project: Path, target: str, python: str) -> tuple[int | None, str
     script.write_text(python)
     script.chmod(0o755)
     process = await asyncio.create_subprocess_exec(
-        "make", target, f"PYTHON={script}", cwd=project, stdout=PIPE, stderr=STDOUT
+        "make", target, f"PYTHON={script}", cwd=project, env=OUTSIDE, stdout=PIPE, stderr=STDOUT
     )
     out, _ = await process.communicate()
     return process.returncode, out.decode()
@@ -61,7 +64,7 @@ async def test_ctrl_c_ends_the_demo_without_an_error(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *("make", "-o", "install", "-o", "web", "run"),
         cwd=ROOT,
-        env=os.environ | settings,
+        env=OUTSIDE | settings,
         stdout=PIPE,
         stderr=STDOUT,
         start_new_session=True,
