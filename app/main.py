@@ -20,9 +20,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from app.api.context import Context, Services
-from app.api.guard import guard_extension
-from app.api.limits import Budget, Limits
-from app.api.plans import Plans
+from app.api.execution.document import Plans
+from app.api.metering.guard import guard_extension
+from app.api.metering.limits import Budget, Limits
 from app.api.schema import Schema, build_schema
 from app.brokers.memory import MemoryBroker
 from app.calls import Calls
@@ -33,22 +33,22 @@ from app.domain.viewer import Viewer
 from app.ports import Broker, Clock, utc_now
 from app.recovery import Recovery
 from app.server.auth import Keys, KeySet, PublicKey, Secret, Tokens
-from app.server.documents import NOTHING_TRUSTED, Documents
-from app.server.endpoint import GraphQLEndpoint
 from app.server.graphiql import graphiql
 from app.server.health import health
-from app.server.journal import Journal
 from app.server.limits import TransportLimits
 from app.server.metrics import Metrics, metrics_page
+from app.server.protocol.documents import NOTHING_TRUSTED, Documents
+from app.server.protocol.endpoint import GraphQLEndpoint
+from app.server.protocol.journal import Journal
+from app.server.protocol.trusted import TrustedDocuments
 from app.server.schema_text import schema_text
-from app.server.trusted import TrustedDocuments
 from app.settings import Settings, database_file, kept_secret
 from app.storage.claim import Claim, Claimed
 from app.storage.database import Database, DatabaseUnavailable, check_file
 from app.storage.orders import count_waiting
 from app.storage.transfers import live_by_status
-from app.telephony.phones import ANSWERS_RECALL, WAITS, Manner
-from app.telephony.simulator import Mischief, Simulator
+from app.telephony.simulator.phones import ANSWERS_RECALL, WAITS, Manner
+from app.telephony.simulator.simulator import Mischief, Simulator
 from app.timers import SteadyClock, Timers
 from app.transfers import Transfers
 

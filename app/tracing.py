@@ -42,7 +42,7 @@ from app.domain.life import Change
 from app.domain.orders import Order
 from app.domain.refusals import RefusalCode
 from app.ports import Observer
-from app.server.journal import present
+from app.server.protocol.journal import present
 
 PATH = "/v1/traces"
 SHOWN_OF_EXCEPTIONS = ("exception.type",)

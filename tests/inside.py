@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from app.main import House, build_house, build_server
 from app.server.limits import TransportLimits
-from app.server.listener import listen
-from app.server.serve import Server, patient
+from app.server.wire.listener import listen
+from app.server.wire.serve import Server, patient
 from app.settings import Settings
 from tests.serving import SECRET, Client, token
 

@@ -23,7 +23,7 @@ from app.storage import orders
 from app.storage import transfers as stored
 from app.storage.database import Database
 from app.storage.tables import metadata
-from app.telephony.simulator import Mischief, Simulator
+from app.telephony.simulator.simulator import Mischief, Simulator
 from app.timers import Timers
 from app.transfers import Transfers
 from tests.builders import CUSTOMER, NOON, tel, uid, viewer

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.server.listener import listen
+from app.server.wire.listener import listen
 from app.storage.claim import Claim
 from tests.builders import CUSTOMER
 from tests.serving import TRANSFERS, Served, free_port, until_ready

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from graphql import DocumentNode, parse
 
-from app.api.limits import Limits
+from app.api.metering.limits import Limits
 from app.api.schema import sdl
 from app.main import CantStart, build_house, build_server, build_tokens
 from app.server.limits import TransportLimits
@@ -142,7 +142,7 @@ async def test_a_document_is_parsed_once(tmp_path: Path, monkeypatch: pytest.Mon
         parsed.append(text)
         return parse(text, **limits)
 
-    monkeypatch.setattr("app.api.plans.parse", counted)
+    monkeypatch.setattr("app.api.execution.document.parse", counted)
     settings = Settings(database_url=f"sqlite+aiosqlite:///{tmp_path / 'transfers.sqlite3'}")
     token = build_tokens(settings).issue(CUSTOMER, "agent", [], 60)
     transport = httpx.ASGITransport(app=build_server(settings).app)

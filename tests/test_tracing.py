@@ -20,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from app.domain.calls import MuteDirection
 from app.domain.orders import Order, OrderKind
 from app.ports import NOBODY, OrderRefused
-from app.server.listener import listen
+from app.server.wire.listener import listen
 from app.tracing import CLOSE_SECONDS, Tracing
 from tests.builders import TRANSFER
 from tests.serving import TLS, receive, send, serving

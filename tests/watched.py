@@ -17,8 +17,8 @@ from sqlalchemy import text
 
 from app.logs import configure_logs
 from app.main import build_server
-from app.server.listener import listen
-from app.server.serve import serve
+from app.server.wire.listener import listen
+from app.server.wire.serve import serve
 from app.settings import Settings
 from app.storage.database import READERS, Database
 

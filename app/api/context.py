@@ -6,8 +6,8 @@ from typing import TypeAlias, TypeVar
 
 import strawberry
 
-from app.api.charge import Charge
 from app.api.loaders import Loaders
+from app.api.metering.charge import Charge
 from app.domain.viewer import Viewer
 from app.ports import NOBODY, Broker, Clock, Observer, Simulation
 from app.storage.database import Database

@@ -9,11 +9,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from app.server.auth import bearer
-from app.server.conversation import Authenticate
 from app.server.errors import TransportError
-from app.server.journal import Journal
-from app.server.negotiation import JSON
-from app.server.responses import error_response
+from app.server.protocol.journal import Journal
+from app.server.protocol.negotiation import JSON
+from app.server.protocol.responses import error_response
+from app.server.protocol.session import Authenticate
 
 
 def schema_text(sdl: Callable[[], str], authenticate: Authenticate, journal: Journal) -> Route:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.api.guard import guard_extension
-from app.api.limits import Budget, Limits
+from app.api.metering.guard import guard_extension
+from app.api.metering.limits import Budget, Limits
 from app.api.paging import BadCursor, Cursors
 from app.api.schema import build_schema
 from app.domain.calls import Call, CallDirection, CallStatus

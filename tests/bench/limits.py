@@ -13,11 +13,11 @@ import strawberry
 from starlette.types import ASGIApp
 from strawberry.asgi import GraphQL
 
-from app.api.guard import guard_extension
-from app.api.limits import Budget, Limits
-from app.api.plans import Plans
-from app.server.documents import Documents
-from app.server.endpoint import GraphQLEndpoint
+from app.api.execution.document import Plans
+from app.api.metering.guard import guard_extension
+from app.api.metering.limits import Budget, Limits
+from app.server.protocol.documents import Documents
+from app.server.protocol.endpoint import GraphQLEndpoint
 from tests.bench.table import ms, show
 from tests.server.toy import TOKENS, authorization
 

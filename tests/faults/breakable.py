@@ -15,7 +15,7 @@ from app.domain.calls import Call
 from app.domain.orders import Order
 from app.ports import EngineUnavailable, OrderRefused, utc_now
 from app.storage.database import Database, DatabaseUnavailable
-from app.telephony.simulator import Simulator
+from app.telephony.simulator.simulator import Simulator
 
 
 @dataclass

@@ -17,7 +17,7 @@ from app.domain.calls import Call
 from app.domain.orders import Order, OrderKind
 from app.ports import OrderRefused, Report, utc_now
 from app.storage.database import Database
-from app.telephony.simulator import Simulator
+from app.telephony.simulator.simulator import Simulator
 from tests.faults.breakable import Clock
 from tests.faults.test_database import is_ready, until_ready
 from tests.inside import Inside, inside, settings_in

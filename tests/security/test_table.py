@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from app.api.limits import Limits
+from app.api.metering.limits import Limits
 from app.server.limits import TransportLimits
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.api.context import Services
-from app.api.guard import guard_extension
-from app.api.limits import Budget, Limits
+from app.api.metering.guard import guard_extension
+from app.api.metering.limits import Budget, Limits
 from app.api.schema import build_schema
 from app.calls import Calls
 from app.domain.addresses import Address, AddressType
@@ -23,12 +23,13 @@ from app.domain.events import event_of
 from app.domain.life import Change
 from app.domain.transfer import HeldParty, Party, Status, Transfer, derived_id
 from app.domain.viewer import Permission, Viewer
-from app.storage import events, phones, transfers
+from app.storage import events, transfers
 from app.storage.database import Database
-from app.storage.phones import Bridge, Phone
 from app.storage.rows import groupcall_row
 from app.storage.tables import GroupcallRow, PartyRow, TransferRow, metadata, table
-from app.telephony.simulator import Simulator
+from app.telephony.simulator import storage as phones
+from app.telephony.simulator.simulator import Simulator
+from app.telephony.simulator.storage import Bridge, Phone
 from app.timers import Timers
 from app.transfers import Transfers
 from tests.api.archive import ANYBODY, Archive

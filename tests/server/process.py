@@ -11,9 +11,9 @@ import uvloop
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
-from app.server.endpoint import GraphQLEndpoint
-from app.server.listener import listen
-from app.server.serve import serve
+from app.server.protocol.endpoint import GraphQLEndpoint
+from app.server.wire.listener import listen
+from app.server.wire.serve import serve
 from tests.server.toy import DOCUMENTS, SCHEMA, TOKENS, Probe
 
 

@@ -25,8 +25,8 @@ from app.domain.viewer import Permission, Viewer
 from app.server.auth import KeySet, PublicKey, Secret, Tokens, bearer
 from app.server.errors import Unauthenticated, Unavailable
 from app.server.limits import TransportLimits
-from app.server.listener import listen
-from app.server.serve import Server, patient
+from app.server.wire.listener import listen
+from app.server.wire.serve import Server, patient
 
 SECRET = "a secret that is only good for tests"
 CUSTOMER = "5e4a0680-804e-11ec-8477-2fea5968d85b"

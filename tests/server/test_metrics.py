@@ -18,8 +18,8 @@ from app.domain.steps import Trigger
 from app.domain.transfer import Outcome, Reason, Status
 from app.main import build_server
 from app.ports import EngineUnavailable, OrderRefused
-from app.server.documents import NAME_LENGTH
 from app.server.metrics import NAMES, NAMES_OF_ONE, Metrics
+from app.server.protocol.documents import NAME_LENGTH
 from app.settings import Settings
 from tests.builders import NOON, TRANSFER, transfer
 from tests.inside import settings_in

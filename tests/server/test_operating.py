@@ -9,7 +9,7 @@ import pytest
 import app.transfers
 from app.main import build_house
 from app.ports import OrderRefused, utc_now
-from app.telephony.simulator import Simulator
+from app.telephony.simulator.simulator import Simulator
 from tests.builders import CUSTOMER
 from tests.inside import Inside, inside, settings_in
 from tests.server.lines import Written

@@ -15,16 +15,16 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from strawberry.types.execution import ExecutionContext
 
-from app.api.limits import Budget, Limits
-from app.api.plans import Plans
+from app.api.execution.document import Plans
+from app.api.metering.limits import Budget, Limits
 from app.domain.viewer import Permission, Viewer
 from app.server.auth import Secret, Tokens
-from app.server.documents import Documents
-from app.server.endpoint import GraphQLEndpoint
 from app.server.limits import TransportLimits
-from app.server.listener import listen
 from app.server.metrics import Metrics
-from app.server.serve import Server, patient
+from app.server.protocol.documents import Documents
+from app.server.protocol.endpoint import GraphQLEndpoint
+from app.server.wire.listener import listen
+from app.server.wire.serve import Server, patient
 
 CUSTOMER = "5e4a0680-804e-11ec-8477-2fea5968d85b"
 OTHER_CUSTOMER = "aaaaaaaa-804e-11ec-8477-2fea5968d85b"

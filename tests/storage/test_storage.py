@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.addresses import Address, AddressType
 from app.domain.transfer import Status
-from app.storage import calls, events, phones, transfers
+from app.storage import calls, events, transfers
 from app.storage.counters import last_number, next_number
 from app.storage.database import Database
-from app.storage.phones import Phone
 from app.storage.tables import metadata, wire_time
+from app.telephony.simulator import storage as phones
+from app.telephony.simulator.storage import Phone
 from tests.builders import BRIDGE, CUSTOMER, HELD, NOON, TRANSFERER, call, ended, leg, transfer, uid
 
 

@@ -29,7 +29,7 @@ from app.storage import calls as stored_calls
 from app.storage import orders
 from app.storage import transfers as stored
 from app.storage.database import Database
-from app.telephony.simulator import Mischief, Simulator
+from app.telephony.simulator.simulator import Mischief, Simulator
 from app.timers import Timers
 from app.transfers import Transfers
 from tests.builders import CUSTOMER, NOON, tel, uid, viewer

@@ -1,0 +1,1 @@
+"""Documents, and the executors that run their operations."""

@@ -1,0 +1,1 @@
+"""GraphQL over HTTP, WebSocket and server-sent events: what messages mean."""

@@ -1,0 +1,223 @@
+"""GraphQL over HTTP: queries, mutations and event streams, and the way in for WebSockets."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
+from datetime import datetime
+from weakref import WeakSet
+
+import strawberry
+from graphql import OperationType
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HTTPRequest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.domain.viewer import Viewer
+from app.ports import utc_now
+from app.server.auth import bearer
+from app.server.errors import TOO_MANY_CONNECTIONS, TransportError, Unavailable, masked
+from app.server.limits import TransportLimits
+from app.server.metrics import Metrics
+from app.server.protocol.documents import Documents, Operation
+from app.server.protocol.inflight import InFlight
+from app.server.protocol.journal import Journal
+from app.server.protocol.negotiation import JSON, Accepted, accepted
+from app.server.protocol.operations import Answer, Context, Operations, Request
+from app.server.protocol.origins import CrossOrigin, Origins
+from app.server.protocol.parameters import Parameters
+from app.server.protocol.responses import answer_response, error_response
+from app.server.protocol.session import Authenticate, House
+from app.server.protocol.streams import EventStream
+from app.server.protocol.websocket import WebSockets
+from app.server.wire.places import Crowded, Places, line_of
+
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+JSON_BODY = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
+STOPPING = "The server is about to stop"
+DEFAULTS = TransportLimits()
+
+
+class GraphQLEndpoint:
+    """An ASGI application. `authenticate` makes a viewer of a token, `context` what resolvers get for one operation.
+
+    There is no further check against cross-site requests (CSRF): without an Authorization header nothing runs, and that
+    header makes every browser ask first (preflight).
+    """
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        documents: Documents,
+        authenticate: Authenticate,
+        context: Context,
+        limits: TransportLimits = DEFAULTS,
+        clock: Callable[[], datetime] = utc_now,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._authenticate = authenticate
+        self._limits = limits
+        self._clock = clock
+        self._journal = Journal(metrics or Metrics())
+        self._operations = Operations(schema, documents, context, limits, self._journal)
+        self._customers = Places(limits.sockets_per_customer)
+        self._addresses = Places(limits.sockets_per_address)
+        origins = Origins(limits.allowed_origins, loopback=limits.loopback_origins)
+        house = House(
+            self._operations, authenticate, limits, clock, self._customers, self._addresses, origins, self._journal
+        )
+        self._sockets = WebSockets(house)
+        self._http = CrossOrigin(self._respond, origins, self._refuse_page)
+        self._requests = InFlight()
+        self._streams: WeakSet[EventStream] = WeakSet()
+        self._arrivals: WeakSet[asyncio.Timeout] = WeakSet()
+        """Of bodies: a client that sends no more would hold up the end."""
+        self.draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handle = self._sockets if scope["type"] == "websocket" else self._http
+        await handle(scope, receive, send)
+
+    @property
+    def connections(self) -> int:
+        """WebSockets and event streams that are open."""
+        return len(self._addresses)
+
+    async def drain(self) -> None:
+        """Take no new work, end subscriptions so that clients connect again, and let the rest finish."""
+        self.draining = True
+        for stream in self._streams:
+            stream.cut()
+        for arrival in self._arrivals:
+            with suppress(RuntimeError):  # it is over already
+                arrival.reschedule(0)
+        await self._sockets.drain()
+        await self._requests.settle()
+        await self._operations.settle()
+
+    def _refuse_page(self, code: str, about: dict[str, str]) -> None:
+        self._journal.refused(code, uuid.uuid4().hex, **about)
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = HTTPRequest(scope, receive)
+        request_id = _request_id(request)
+        takes = accepted(request.headers.get("accept", ""))
+        with self._requests.one(), ExitStack() as held:
+            try:
+                response = await self._response(request, takes, request_id, held)
+            except ClientDisconnect:
+                return
+            except Exception as error:
+                response = self._refusal(error, takes, request_id)
+            await response(scope, receive, send)
+
+    async def _response(self, request: HTTPRequest, takes: Accepted, request_id: str, held: ExitStack) -> ASGIApp:
+        self._admit(request, takes)
+        viewer = await self._authenticate(bearer(request.headers.get("authorization")))
+        asked = Request(await self._parameters(request), viewer, request_id)
+        operation = self._operations.find(asked)
+        _check(request, takes, operation)
+        if takes.media is None or operation.type is OperationType.SUBSCRIPTION:
+            self._take_place(request, viewer, held)
+            return self._stream(asked, operation)
+        answer = await _attended(request, self._operations.run(asked, operation))
+        return answer_response(answer, takes.media, request_id, self._limits.draft)
+
+    def _refusal(self, error: Exception, takes: Accepted, request_id: str) -> ASGIApp:
+        shown = error if isinstance(error, TransportError) else masked(error, request_id)
+        self._journal.refused(shown.entry["extensions"]["code"], request_id)
+        return error_response(shown, takes.media or JSON, request_id, self._limits.draft)
+
+    def _admit(self, request: HTTPRequest, takes: Accepted) -> None:
+        if self.draining:
+            raise Unavailable(STOPPING)
+        allowed = ("GET", "POST") if self._limits.allow_get else ("POST",)
+        if request.method not in allowed:
+            raise _not_allowed("The method is not allowed", *allowed)
+        if takes.media is None and not takes.stream:
+            raise TransportError(406, "NOT_ACCEPTABLE", "Answers are JSON or event streams")
+
+    async def _parameters(self, request: HTTPRequest) -> Parameters:
+        if request.method == "GET":
+            return Parameters.of_url(request.query_params)
+        if not JSON_BODY.fullmatch(request.headers.get("content-type", "")):
+            raise TransportError(415, "UNSUPPORTED_MEDIA_TYPE", "Requests are application/json in UTF-8")
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise TransportError(415, "UNSUPPORTED_MEDIA_TYPE", "Requests are not compressed")
+        return Parameters.of_body(await self._body(request))
+
+    async def _body(self, request: HTTPRequest) -> bytes:
+        try:
+            async with asyncio.timeout(self._limits.execution_timeout) as arrival:
+                self._arrivals.add(arrival)
+                if self.draining:  # it was told to stop while the keys were fetched, say
+                    arrival.reschedule(0)
+                return await _read(request, self._limits.body_bytes)
+        except TimeoutError as error:
+            if self.draining:
+                raise Unavailable(STOPPING) from error
+            raise TransportError(408, "REQUEST_TIMEOUT", "The request did not arrive in time") from error
+
+    def _take_place(self, request: HTTPRequest, viewer: Viewer, held: ExitStack) -> None:
+        try:
+            held.enter_context(self._addresses.one(line_of(request.client)))
+            held.enter_context(self._customers.one(viewer.customer_id))
+        except Crowded as error:
+            raise TransportError(429, TOO_MANY_CONNECTIONS, "Too many connections", retry_after="1") from error
+
+    def _stream(self, asked: Request, operation: Operation) -> EventStream:
+        if self.draining:  # it was told to stop while the request arrived
+            raise Unavailable(STOPPING)
+        lifetime = (asked.viewer.expires_at - self._clock()).total_seconds()
+        stream = EventStream(self._operations.stream(asked, operation), lifetime, self._limits.heartbeat, asked.id)
+        self._streams.add(stream)
+        return stream
+
+
+def _check(request: HTTPRequest, takes: Accepted, operation: Operation) -> None:
+    if request.method == "GET" and operation.type is OperationType.MUTATION:
+        raise _not_allowed("Mutations are sent by POST", "POST")
+    if operation.type is OperationType.SUBSCRIPTION and not takes.stream:
+        raise TransportError(406, "NOT_ACCEPTABLE", "Subscriptions are text/event-stream, or go over a WebSocket")
+
+
+def _not_allowed(message: str, *methods: str) -> TransportError:
+    return TransportError(405, "METHOD_NOT_ALLOWED", message, allow=", ".join(methods))
+
+
+def _request_id(request: HTTPRequest) -> str:
+    given = request.headers.get("x-request-id", "")
+    return given if SANE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+async def _read(request: HTTPRequest, limit: int) -> bytes:
+    too_large = TransportError(413, "PAYLOAD_TOO_LARGE", f"Requests have at most {limit} bytes")
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > limit:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)
+
+
+async def _attended(request: HTTPRequest, work: Awaitable[Answer]) -> Answer:
+    """Raises ClientDisconnect, and cancels the work, when the client leaves before it is done."""
+    try:
+        async with asyncio.timeout(None) as end:
+            watch = asyncio.create_task(_end_with_client(request, end))
+            try:
+                return await work
+            finally:
+                watch.cancel()
+    except TimeoutError as error:
+        raise ClientDisconnect from error
+
+
+async def _end_with_client(request: HTTPRequest, end: asyncio.Timeout) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    end.reschedule(0)

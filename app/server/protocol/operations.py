@@ -1,0 +1,225 @@
+"""Runs operations for every transport, and says in one way what came of them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+import strawberry
+from graphql import OperationType
+from strawberry.types.execution import ExecutionResult, PreExecutionError
+
+from app.domain.viewer import Viewer
+from app.server.errors import (
+    BAD_USER_INPUT,
+    EXECUTION_TIMEOUT,
+    GRAPHQL_VALIDATION_FAILED,
+    INTERNAL_SERVER_ERROR,
+    SERVICE_UNAVAILABLE,
+    TOO_MANY_OPERATIONS,
+    describe,
+    entry,
+    fault,
+)
+from app.server.limits import TransportLimits
+from app.server.protocol.documents import Documents, Operation
+from app.server.protocol.journal import Journal
+from app.server.protocol.parameters import Parameters
+from app.server.wire.places import Crowded, Places
+
+logger = logging.getLogger(__name__)
+
+Context = Callable[[Viewer, str], Any]
+
+OF_WORK = {EXECUTION_TIMEOUT, INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE}
+"""What an operation may come to that has begun to run; other answers without `data` were given at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An operation to run: what, for whom, and under which id it is logged."""
+
+    parameters: Parameters
+    viewer: Viewer
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A GraphQL response, encoded once."""
+
+    body: bytes
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    executed: bool = True  # False: a request error. There is no `data`, and nothing follows
+    again: bool = False  # of a subscription: it can't go on for now, and the client should come again
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["extensions"]["code"] for error in self.errors]
+
+    @property
+    def ran(self) -> bool:
+        return self.executed or self.code in OF_WORK
+
+    @property
+    def code(self) -> str | None:
+        return self.codes[0] if self.errors else None
+
+
+class Operations:
+    """`context` is called once for each operation, with the viewer and the id of the request."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        documents: Documents,
+        context: Context,
+        limits: TransportLimits,
+        journal: Journal,
+    ) -> None:
+        self._schema = schema
+        self._documents = documents
+        self._context = context
+        self._limits = limits
+        self._journal = journal
+        self._outlive: set[asyncio.Task[Answer]] = set()
+        self._mutations = Places(limits.mutations_per_customer)
+        self._subscriptions = Places(limits.subscriptions_per_customer)
+
+    def find(self, request: Request) -> Operation:
+        return self._documents.operation(request.parameters, request.viewer)
+
+    async def run(self, request: Request, operation: Operation) -> Answer:
+        """The answer of a query or a mutation. Cancelled, a query stops; a mutation goes on to its end."""
+        if operation.type is OperationType.MUTATION:
+            return await asyncio.shield(self._outliving(self._noted(request, operation)))
+        return await self._noted(request, operation)
+
+    async def stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
+        """The answers of any operation: one, or a subscription's many. One that wasn't executed is the last."""
+        if operation.type is not OperationType.SUBSCRIPTION:
+            yield await self.run(request, operation)
+            return
+        with self._journal.operation(operation, _about(request, operation)) as entry:
+            async with aclosing(self._stream(request, operation)) as answers:
+                async for answer in answers:
+                    entry.note(*answer.codes)
+                    yield answer
+
+    async def settle(self) -> None:
+        """Wait for the mutations in flight."""
+        while self._outlive:
+            await asyncio.wait(self._outlive)
+
+    def _outliving(self, mutation: Coroutine[Any, Any, Answer]) -> "asyncio.Task[Answer]":
+        task = asyncio.create_task(mutation)
+        self._outlive.add(task)
+        task.add_done_callback(self._outlive.discard)
+        return task
+
+    async def _stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
+        try:
+            with self._subscriptions.one(request.viewer.customer_id):
+                async with aclosing(await self._schema.stream(**self._arguments(request, operation))) as results:
+                    async for result in results:
+                        yield _again(self._answer(result, None, request, operation))
+        except Crowded:
+            yield _crowded("subscriptions")
+        except Exception as error:
+            yield _again(self._failed(error, request, operation))
+
+    async def _noted(self, request: Request, operation: Operation) -> Answer:
+        with self._journal.operation(operation, _about(request, operation)) as entry:
+            answer = await self._run(request, operation)
+            entry.note(*answer.codes)
+            entry.ran = answer.ran
+            return answer
+
+    async def _run(self, request: Request, operation: Operation) -> Answer:
+        if operation.error:
+            return _refusal(describe([operation.error], None, request.id, _about(request, operation)))
+        try:
+            async with asyncio.timeout(self._limits.execution_timeout) as deadline:
+                with self._place(request, operation):
+                    result = await self._schema.execute(**self._arguments(request, operation))
+            return self._answer(result, BAD_USER_INPUT, request, operation)
+        except Crowded:
+            return _crowded("mutations")
+        except TimeoutError as error:
+            return self._late(request, operation) if deadline.expired() else self._failed(error, request, operation)
+        except Exception as error:
+            return self._failed(error, request, operation)
+
+    def _place(self, request: Request, operation: Operation) -> AbstractContextManager[None]:
+        is_mutation = operation.type is OperationType.MUTATION
+        return self._mutations.one(request.viewer.customer_id) if is_mutation else nullcontext()
+
+    def _arguments(self, request: Request, operation: Operation) -> dict[str, Any]:
+        parameters = request.parameters
+        return {
+            "query": operation.text,
+            "variable_values": parameters.variables,
+            "operation_name": parameters.operation_name,
+            "operation_extensions": parameters.extensions,
+            "context_value": self._context(request.viewer, request.id),
+        }
+
+    def _answer(self, result: Any, default: str | None, request: Request, operation: Operation) -> Answer:
+        """`default`: the code of errors that belong to no field, when the document was valid."""
+        executed = _executed(result)
+        body: dict[str, Any] = {}
+        if result.errors:
+            default = GRAPHQL_VALIDATION_FAILED if isinstance(result, PreExecutionError) else default
+            body["errors"] = describe(result.errors, default, request.id, _about(request, operation))
+            if (away := _away(body["errors"])) and _came_to_nothing(result):
+                return _refusal(away)
+        if executed:
+            body["data"] = result.data
+        if result.extensions:
+            body["extensions"] = result.extensions
+        return Answer(orjson.dumps(body), body.get("errors", []), executed)
+
+    def _late(self, request: Request, operation: Operation) -> Answer:
+        logger.warning("Timed out: %s", operation, extra=_about(request, operation))
+        return _refusal([entry("The operation took too long", EXECUTION_TIMEOUT, requestId=request.id)])
+
+    def _failed(self, error: Exception, request: Request, operation: Operation) -> Answer:
+        return _refusal([fault(error, request.id, _about(request, operation))])
+
+
+def _executed(result: ExecutionResult) -> bool:
+    """Whether there is `data` to show: null counts when errors in fields brought it about, as their paths tell."""
+    if isinstance(result, PreExecutionError):
+        return False
+    return result.data is not None or any(error.path for error in result.errors or ())
+
+
+def _came_to_nothing(result: Any) -> bool:
+    return all(value is None for value in (result.data or {}).values())
+
+
+def _away(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [error for error in errors if error["extensions"]["code"] == SERVICE_UNAVAILABLE]
+
+
+def _again(answer: Answer) -> Answer:
+    return replace(answer, again=bool(_away(answer.errors)))
+
+
+def _refusal(errors: list[dict[str, Any]]) -> Answer:
+    return Answer(orjson.dumps({"errors": errors}), errors, executed=False)
+
+
+def _crowded(what: str) -> Answer:
+    return _refusal([entry(f"The customer has too many {what}", TOO_MANY_OPERATIONS)])
+
+
+def _about(request: Request, operation: Operation) -> dict[str, object]:
+    return {
+        "request_id": request.id,
+        "customer_id": request.viewer.customer_id,
+        "operation": str(operation),
+    }

@@ -1,0 +1,1 @@
+"""uvicorn, and what bytes and connections may do."""

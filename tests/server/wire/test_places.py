@@ -1,0 +1,53 @@
+"""Whose connections are counted together."""
+
+from contextlib import AbstractAsyncContextManager
+
+import httpx
+import pytest
+
+from app.server.limits import TransportLimits
+from app.server.wire.places import line_of
+from tests.server.talk import talk
+from tests.server.toy import site
+
+
+@pytest.mark.parametrize(
+    ("client", "line"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::7", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("unix", "unix"),
+    ],
+)
+def test_addresses_of_one_line_are_one(client: str, line: str) -> None:
+    assert line_of((client, 1)) == line
+
+
+def test_a_client_without_an_address_has_a_line_too() -> None:
+    assert line_of(None) == ""
+
+
+def streamed(client: httpx.AsyncClient, address: str) -> AbstractAsyncContextManager[httpx.Response]:
+    headers = {"Accept": "text/event-stream", "X-Forwarded-For": address}
+    return client.stream("POST", "/graphql", json={"query": "subscription { forever }"}, headers=headers)
+
+
+async def test_event_streams_and_websockets_of_one_network_are_counted_together() -> None:
+    limits = TransportLimits(sockets_per_address=1)
+    async with site(limits) as running, running.client() as client, streamed(client, "2001:db8:1:2::1"):
+        async with streamed(client, "2001:db8:1:2::2") as neighbour:
+            assert neighbour.status_code == 429
+        async with talk(running, **{"X-Forwarded-For": "2001:db8:1:2::3"}) as another:
+            assert (await another.closed())[0] == 1013
+        async with streamed(client, "2001:db8:1:3::1") as stranger:
+            assert stranger.status_code == 200
+
+
+async def test_who_is_no_proxy_of_ours_is_not_believed_about_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
+    limits = TransportLimits(sockets_per_address=1)
+    first, second = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
+    async with site(limits) as running, talk(running, **first), talk(running, **second) as refused:
+        assert (await refused.closed())[0] == 1013
