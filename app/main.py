@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,10 +21,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from app.api.context import Context, Services
-from app.api.execution.document import Plans
-from app.api.metering.guard import guard_extension
-from app.api.metering.limits import Budget, Limits
-from app.api.schema import Schema, build_schema
+from app.api.execution.document import Documents
+from app.api.execution.executor import Executor
+from app.api.metering.budget import Budget
+from app.api.metering.limits import Limits
+from app.api.schema import build_schema
 from app.brokers.memory import MemoryBroker
 from app.calls import Calls
 from app.demo import Demo
@@ -37,10 +39,9 @@ from app.server.graphiql import graphiql
 from app.server.health import health
 from app.server.limits import TransportLimits
 from app.server.metrics import Metrics, metrics_page
-from app.server.protocol.documents import NOTHING_TRUSTED, Documents
 from app.server.protocol.endpoint import GraphQLEndpoint
 from app.server.protocol.journal import Journal
-from app.server.protocol.trusted import TrustedDocuments
+from app.server.protocol.trusted import NOTHING_TRUSTED, TrustedDocuments
 from app.server.schema_text import schema_text
 from app.settings import Settings, database_file, kept_secret
 from app.storage.claim import Claim, Claimed
@@ -251,20 +252,19 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     )
     limits = Limits(max_cost=settings.max_cost, capacity=settings.budget, restore_rate=settings.budget_rate)
     budget, transport_limits = Budget(limits.capacity, limits.restore_rate), _transport(settings, is_demo)
-    plans = Plans(limits, budget)
-    guard = guard_extension(limits, budget, plans)
     introspects = is_open if settings.introspection is None else settings.introspection
-    schema = build_schema([*([house.tracing.extension] if house.tracing else []), guard], introspection=introspects)
-    trusted = _trusted(settings, schema, limits)
+    schema = build_schema(introspection=introspects)
+    executor = Executor(schema, limits, budget, house.tracing.operation if house.tracing else None)
+    trusted = _trusted(settings, executor.documents)
     house.metrics.names.trust(trusted.names)
     endpoint = GraphQLEndpoint(
-        schema,
-        Documents(plans, trusted),
+        executor,
         tokens.viewer,
         _context_maker(services),
         transport_limits,
         house.clock,
         house.metrics,
+        trusted,
     )
     house.metrics.watch("transfers_connections", "Open WebSockets and event streams", lambda: endpoint.connections)
 
@@ -308,11 +308,11 @@ def _transport(settings: Settings, is_demo: bool) -> TransportLimits:
     )
 
 
-def _trusted(settings: Settings, schema: Schema, limits: Limits) -> TrustedDocuments:
+def _trusted(settings: Settings, documents: Documents) -> TrustedDocuments:
     if settings.documents is None:
         return NOTHING_TRUSTED
     folder, strict = settings.documents, settings.documents_only
-    return TrustedDocuments.load(folder, schema._schema, limits, schema.rules, strict=strict)
+    return TrustedDocuments.load(folder, partial(documents.read, reader=None), strict=strict)
 
 
 def _context_maker(services: Services) -> Callable[[Viewer, str], Context]:

@@ -35,7 +35,6 @@ from sqlalchemy import Engine
 from starlette.middleware import Middleware
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
-from strawberry.extensions import SchemaExtension
 from structlog.contextvars import get_contextvars
 
 from app.domain.life import Change
@@ -66,7 +65,7 @@ class Tracing:
     def middleware(self) -> Middleware:
         return Middleware(TracedRequests, provider=self._provider)
 
-    def extension(self) -> SchemaExtension:
+    def operation(self) -> "TracedOperation":
         return TracedOperation(self._tracer)
 
     def observer(self, inner: Observer) -> Observer:
@@ -174,7 +173,7 @@ def _without_address(span: Span, scope: Scope) -> None:
     span.set_attribute("url.query", "")
 
 
-class TracedOperation(SchemaExtension):
+class TracedOperation:
     """A span for the operation, and one for each resolver that waits for something.
 
     A subscription lasts, so each of its events is a trace of its own, linked to it.
@@ -184,36 +183,29 @@ class TracedOperation(SchemaExtension):
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._event: Span | None = None
-
-    def on_operation(self) -> Iterator[None]:
         self._about = get_contextvars()
         self._span = self._tracer.start_span(self._about["operation"], attributes=self._about)
         present.get().at_end(self._end)
-        yield
 
     def _end(self, outcome: str) -> None:
-        self._end_event()
+        self.end_event()
         self._span.set_attribute("outcome", outcome)
         self._span.end()
-
-    def on_stream_result(self, result: object) -> Iterator[None]:
-        self._end_event()
-        yield
 
     def _begin_event(self) -> None:
         links = [Link(self._span.get_span_context())]
         name = f"event {self._about['operation']}"
         self._event = self._tracer.start_span(name, Context(), attributes=self._about, links=links)
 
-    def _end_event(self) -> None:
+    def end_event(self) -> None:
         if self._event:
             self._event.end()
         self._event = None
 
-    def resolve(self, _next: Any, root: Any, info: GraphQLResolveInfo[Any], *args: str, **kwargs: Any) -> Any:
+    def resolve(self, next_: Any, root: Any, info: GraphQLResolveInfo[Any], *args: Any, **more: Any) -> Any:
         if info.path.prev is None and info.operation.operation is OperationType.SUBSCRIPTION:
             self._begin_event()
-        result = _next(root, info, *args, **kwargs)
+        result = next_(root, info, *args, **more)
         return self._awaited(result, f"{info.parent_type.name}.{info.field_name}") if isawaitable(result) else result
 
     async def _awaited(self, result: Awaitable[Any], name: str) -> Any:

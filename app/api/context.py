@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 import strawberry
 
 from app.api.loaders import Loaders
-from app.api.metering.charge import Charge
+from app.api.metering.budget import Charge
 from app.domain.viewer import Viewer
 from app.ports import NOBODY, Broker, Clock, Observer, Simulation
 from app.storage.database import Database
@@ -37,7 +37,7 @@ class Context:
         self.request_id = request_id
         self.services = services
         self.charge: Charge | None = None
-        """What the operation pays; the guard sets it."""
+        """What the operation pays. The executor sets it."""
         self.renew()
 
     def renew(self) -> None:

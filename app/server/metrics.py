@@ -21,12 +21,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.api.execution.document import NAME_LENGTH
 from app.domain.life import Change
 from app.domain.orders import Order
 from app.domain.refusals import RefusalCode
 from app.domain.transfer import LIVE
 from app.ports import EngineUnavailable, OrderRefused
-from app.server.protocol.documents import NAME_LENGTH
 
 WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 STATUS_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3600)

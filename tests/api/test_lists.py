@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.api.metering.guard import guard_extension
-from app.api.metering.limits import Budget, Limits
 from app.api.paging import BadCursor, Cursors
 from app.api.schema import build_schema
 from app.domain.calls import Call, CallDirection, CallStatus
 from app.domain.transfer import Reason, Status, Transfer, Type
 from app.storage import lists
 from app.storage.lists import CallFilter, Listing, TransferFilter
+from tests import executing
 from tests.api.archive import OTHER_CUSTOMER, Archive, statements
 from tests.builders import BRIDGE, CUSTOMER, HELD, NOON, TRANSFERER, bridge, call, ended, tel, transfer, uid
 
@@ -336,17 +335,14 @@ async def test_reads_at_the_same_time_do_not_disturb_each_other(archive: Archive
 async def test_a_wallboard_counts_two_spans_of_time_and_pays_for_what_it_has_counted(archive: Archive) -> None:
     """And twenty wallboards at once are not throttled."""
     await keep_ended(archive, 3)
-    limits = Limits()
-    guarded = build_schema([guard_extension(limits, Budget(limits.capacity, limits.restore_rate))])
+    executor = executing.executor_of(build_schema())
     query = """query ($day: DateTime!, $hour: DateTime!) {
         today: transferCounts(filter: {tmCreateAfter: $day}) { status outcomeReason count }
         lastHour: transferCounts(filter: {tmCreateAfter: $hour}) { status outcomeReason count }
         newest: transfers(first: 100) { totalCount nodes { id status } }
     }"""
     spans = {"day": "2026-03-01T00:00:00Z", "hour": "2026-03-01T11:00:00Z"}
-    answers = await asyncio.gather(
-        *(guarded.execute(query, variable_values=spans, context_value=archive.context()) for _ in range(20))
-    )
-    assert [answer.errors for answer in answers] == [None] * 20
+    answers = await asyncio.gather(*(executing.ask(executor, query, archive.context(), **spans) for _ in range(20)))
+    assert [answer.errors for answer in answers] == [[]] * 20
     (cost,) = {answer.extensions["cost"]["requested"] for answer in answers if answer.extensions}
     assert cost < 200

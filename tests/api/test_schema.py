@@ -6,6 +6,7 @@ from graphql import GraphQLEnumType, GraphQLNamedType, GraphQLSchema, build_sche
 
 from app.api import schema
 from app.api.schema import sdl
+from tests import executing
 
 PUBLISHED = build_schema(sdl())
 
@@ -50,12 +51,12 @@ def test_voipbins_word_is_explained_where_it_is_used() -> None:
 
 
 async def test_without_introspection_the_schema_is_not_spelled_out() -> None:
-    closed = schema.build_schema(introspection=False)
+    closed, nobody = executing.executor_of(schema.build_schema(introspection=False)), executing.Nobody()
     for document in ("{ __schema { queryType { name } } }", '{ __type(name: "Call") { name } }'):
-        assert (await closed.execute(document)).errors
-    (error,) = (await closed.execute("{ viewr { subject } }")).errors or []
+        assert (await executing.ask(closed, document, nobody)).errors
+    (error,) = (await executing.ask(closed, "{ viewr { subject } }", nobody)).errors
     assert "viewer" not in error.message
-    assert (await closed.execute("{ __typename }")).data == {"__typename": "Query"}
+    assert (await executing.ask(closed, "{ __typename }", nobody)).data == {"__typename": "Query"}
 
 
 def test_the_committed_schema_is_what_the_code_says() -> None:

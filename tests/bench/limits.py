@@ -13,10 +13,11 @@ import strawberry
 from starlette.types import ASGIApp
 from strawberry.asgi import GraphQL
 
-from app.api.execution.document import Plans
-from app.api.metering.guard import guard_extension
-from app.api.metering.limits import Budget, Limits
-from app.server.protocol.documents import Documents
+from app.api.execution.executor import Executor
+from app.api.metering.budget import Budget, Charge
+from app.api.metering.limits import Limits
+from app.api.schema import Schema
+from app.domain.viewer import Viewer
 from app.server.protocol.endpoint import GraphQLEndpoint
 from tests.bench.table import ms, show
 from tests.server.toy import TOKENS, authorization
@@ -48,17 +49,16 @@ class Query:
 class Asked:
     """What resolvers are given."""
 
-    viewer: object
+    viewer: Viewer
     request_id: str
+    charge: Charge | None = None
 
 
 def here() -> ASGIApp:
     """With its transport, sign-in, limits and log lines."""
     limits = Limits()
-    budget = Budget(limits.capacity, limits.restore_rate)
-    plans = Plans(limits, budget)
-    guard = guard_extension(limits, budget, plans)
-    return GraphQLEndpoint(strawberry.Schema(Query, extensions=[guard]), Documents(plans), TOKENS.viewer, Asked)
+    executor = Executor(Schema(Query), limits, Budget(limits.capacity, limits.restore_rate))
+    return GraphQLEndpoint(executor, TOKENS.viewer, Asked)
 
 
 def fan_out(width: int, levels: int) -> str:

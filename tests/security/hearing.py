@@ -1,12 +1,13 @@
 """What an API says to somebody, and where a subscription has come to."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 from app.api.paging import event_cursors
 from app.domain.viewer import Viewer
+from tests import executing
 from tests.security.walk import Json
-from tests.security.world import SCHEMA, Estate, Tenant
+from tests.security.world import EXECUTOR, Estate, Tenant
 
 Told = tuple[Any, list[Any]]
 """The data and the errors of an answer."""
@@ -25,11 +26,11 @@ def whole(name: str, it: Tenant, variables: Json) -> list[Json]:
 
 async def heard(estate: Estate, who: Viewer, text: str, **variables: Any) -> list[Told]:
     """All that a subscription has to say by now."""
-    results = cast(Any, await SCHEMA.stream(text, variable_values=variables, context_value=estate.context(who)))
+    results = executing.stream(EXECUTOR, text, estate.context(who), **variables)
     said: list[Told] = []
     try:
         while (result := await next_unless_quiet(estate, results)) is not None:
-            said.append((getattr(result, "data", None), [error.formatted for error in result.errors or []]))
+            said.append((getattr(result, "data", None), [error.formatted for error in result.errors]))
     finally:
         await results.aclose()
     return said

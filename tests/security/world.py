@@ -12,8 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.api.context import Services
-from app.api.metering.guard import guard_extension
-from app.api.metering.limits import Budget, Limits
+from app.api.metering.limits import Limits
 from app.api.schema import build_schema
 from app.calls import Calls
 from app.domain.addresses import Address, AddressType
@@ -32,6 +31,7 @@ from app.telephony.simulator.simulator import Simulator
 from app.telephony.simulator.storage import Bridge, Phone
 from app.timers import Timers
 from app.transfers import Transfers
+from tests import executing
 from tests.api.archive import ANYBODY, Archive
 from tests.builders import NOON, bridge, call, leg, transfer, uid, viewer
 
@@ -46,7 +46,7 @@ WIDE = Limits(
     capacity=10**30,
     report_cost=False,
 )
-SCHEMA = build_schema([guard_extension(WIDE, Budget(WIDE.capacity, WIDE.restore_rate))])
+EXECUTOR = executing.executor_of(build_schema(), WIDE)
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ class Estate(Archive):
         self.services = Services(database, use_cases, self.simulator, self.broker, lambda: NOON)
 
     async def answer(self, document: str, who: Viewer = ANYBODY, **variables: Any) -> Any:
-        return await SCHEMA.execute(document, variable_values=variables, context_value=self.context(who))
+        return await executing.ask(EXECUTOR, document, self.context(who), **variables)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Estate"]:

@@ -14,13 +14,13 @@ from starlette.routing import Route, WebSocketRoute
 from app.server.protocol.endpoint import GraphQLEndpoint
 from app.server.wire.listener import listen
 from app.server.wire.serve import serve
-from tests.server.toy import DOCUMENTS, SCHEMA, TOKENS, Probe
+from tests.server.toy import EXECUTOR, TOKENS, Probe
 
 
 async def main(port: int, grace: float) -> None:
     probe = Probe()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, probe.gate.set)
-    endpoint = GraphQLEndpoint(SCHEMA, DOCUMENTS, TOKENS.viewer, probe.context)
+    endpoint = GraphQLEndpoint(EXECUTOR, TOKENS.viewer, probe.context)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
     listener = listen(port=port)
     print(listener.getsockname()[1], flush=True)

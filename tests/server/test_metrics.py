@@ -11,6 +11,7 @@ from re import MULTILINE, findall
 import httpx
 import pytest
 
+from app.api.execution.document import NAME_LENGTH
 from app.domain.calls import MuteDirection
 from app.domain.life import Change
 from app.domain.orders import Order, OrderKind
@@ -19,7 +20,6 @@ from app.domain.transfer import Outcome, Reason, Status
 from app.main import build_server
 from app.ports import EngineUnavailable, OrderRefused
 from app.server.metrics import NAMES, NAMES_OF_ONE, Metrics
-from app.server.protocol.documents import NAME_LENGTH
 from app.settings import Settings
 from tests.builders import NOON, TRANSFER, transfer
 from tests.inside import settings_in

@@ -13,16 +13,17 @@ import strawberry
 from graphql import GraphQLError
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
-from strawberry.types.execution import ExecutionContext
 
-from app.api.execution.document import Plans
-from app.api.metering.limits import Budget, Limits
+from app.api.execution.executor import Executor
+from app.api.metering.budget import Budget, Charge
+from app.api.metering.limits import Limits
+from app.api.schema import Schema
 from app.domain.viewer import Permission, Viewer
 from app.server.auth import Secret, Tokens
 from app.server.limits import TransportLimits
 from app.server.metrics import Metrics
-from app.server.protocol.documents import Documents
 from app.server.protocol.endpoint import GraphQLEndpoint
+from app.server.protocol.trusted import NOTHING_TRUSTED, TrustedDocuments
 from app.server.wire.listener import listen
 from app.server.wire.serve import Server, patient
 
@@ -68,6 +69,7 @@ class Context:
     probe: Probe
     viewer: Viewer
     request_id: str
+    charge: Charge | None = None
 
 
 Info = strawberry.Info[Context, None]
@@ -192,15 +194,9 @@ class Subscription:
         yield BrokenEvent()
 
 
-class Schema(strawberry.Schema):
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """The transport logs them."""
-
-
-SCHEMA = Schema(Query, Mutation, Subscription)
-LIMITS = Limits()
-PLANS = Plans(LIMITS, Budget(LIMITS.capacity, LIMITS.restore_rate))
-DOCUMENTS = Documents(PLANS)
+LIMITS = Limits(report_cost=False)
+TOY = Schema(Query, Mutation, Subscription)
+EXECUTOR = Executor(TOY, LIMITS, Budget(LIMITS.capacity, LIMITS.restore_rate))
 
 
 @dataclass(frozen=True)
@@ -235,11 +231,11 @@ async def site(
     grace: float = 5,
     unread: float = 20,
     authenticate: Callable[[str], Awaitable[Viewer]] = TOKENS.viewer,
-    documents: Documents = DOCUMENTS,
+    trusted: TrustedDocuments = NOTHING_TRUSTED,
 ) -> AsyncIterator[Site]:
     limits = limits or TransportLimits()
     probe, metrics = Probe(), Metrics()
-    endpoint = GraphQLEndpoint(SCHEMA, documents, authenticate, probe.context, limits, metrics=metrics)
+    endpoint = GraphQLEndpoint(EXECUTOR, authenticate, probe.context, limits, metrics=metrics, trusted=trusted)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
     listener = listen(port=0, unread=unread)
     server = Server(patient(app, limits, metrics.turned_away), endpoint.drain, grace)

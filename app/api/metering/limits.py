@@ -1,11 +1,7 @@
-"""What one operation and one principal may ask for: the limits, the refusal, the budget."""
+"""What one operation may ask for, and how it is refused."""
 
-import asyncio
-import math
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from weakref import WeakValueDictionary
 
 from graphql.validation.validate import ValidationAbortedError
 
@@ -16,10 +12,6 @@ from app.domain.start import (
     MOST_NOTE_CHARACTERS,
     MOST_VALUE_CHARACTERS,
 )
-
-# The customer and the subject of a token. Those without a token share one.
-Principal = tuple[str, str]
-Sleep = Callable[[float], Awaitable[None]]
 
 
 def _long_lists() -> Mapping[str, int]:
@@ -85,87 +77,3 @@ def too_long(length: int, limit: int) -> LimitExceeded:
 def too_many(what: str, count: int, limit: int) -> LimitExceeded:
     code = f"TOO_MANY_{what.upper()}"
     return LimitExceeded(code, f"The document has {count} {what}; at most {limit} are allowed.")
-
-
-@dataclass(slots=True)
-class _Bucket:
-    level: float
-    at: float
-
-
-class Budget:
-    """Points that flow back at a steady rate, one bucket a principal. N processes grant N times as many."""
-
-    def __init__(self, capacity: int, restore_rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.capacity = capacity
-        self._rate = restore_rate
-        self._clock = clock
-        self._buckets: dict[Principal, _Bucket] = {}
-        self._payers: WeakValueDictionary[Principal, asyncio.Lock] = WeakValueDictionary()  # while somebody pays
-        self._prune_at = 1_000
-
-    def __len__(self) -> int:
-        return len(self._buckets)
-
-    def take(self, principal: Principal, points: int) -> float:
-        """Seconds to wait before asking again; 0 when the points were granted."""
-        bucket = self._bucket(principal)
-        if bucket.level < points:
-            return (points - bucket.level) / self._rate
-        bucket.level -= points
-        return 0.0
-
-    async def pay(self, principal: Principal, points: int, sleep: Sleep) -> None:
-        """All of them, as they flow back: in pieces, since what is dear might never be there at once.
-
-        Those who wait to pay do so one after the other, or all would wake for points that are there for one.
-        """
-        async with self.turn(principal):
-            await self.pay_in_turn(principal, points, sleep)
-
-    def turn(self, principal: Principal) -> asyncio.Lock:
-        """Held by one payer of the principal at a time."""
-        return self._payers.setdefault(principal, asyncio.Lock())
-
-    async def pay_in_turn(self, principal: Principal, points: int, sleep: Sleep) -> None:
-        """Pay as `pay` does. The caller holds the turn of the principal."""
-        while points := points - self._draw(principal, points):
-            debt = max(0.0, -self._bucket(principal).level)
-            await sleep((points + debt) / self._rate)
-
-    def _draw(self, principal: Principal, points: int) -> int:
-        """As many as are there."""
-        drawn = max(0, min(points, math.floor(self._bucket(principal).level)))
-        self._bucket(principal).level -= drawn
-        return drawn
-
-    def settle(self, principal: Principal, points: int) -> None:
-        """Give back what was not used, or take (negative) what was used beyond. A debt is paid off by waiting."""
-        bucket = self._bucket(principal)
-        bucket.level = min(self.capacity, bucket.level + points)
-
-    def remaining(self, principal: Principal) -> int:
-        return max(0, math.floor(self._bucket(principal).level))
-
-    def full_in(self, principal: Principal) -> float:
-        """Seconds until the bucket is full again."""
-        return (self.capacity - self._bucket(principal).level) / self._rate
-
-    def _bucket(self, principal: Principal) -> _Bucket:
-        now = self._clock()
-        bucket = self._buckets.get(principal)
-        if bucket is None:
-            self._make_room(now)
-            bucket = self._buckets[principal] = _Bucket(self.capacity, now)
-        bucket.level, bucket.at = self._level(bucket, now), now
-        return bucket
-
-    def _level(self, bucket: _Bucket, now: float) -> float:
-        return min(self.capacity, bucket.level + (now - bucket.at) * self._rate)
-
-    def _make_room(self, now: float) -> None:
-        """Forget full buckets: a new one is the same. Only when their number has doubled, so that it stays cheap."""
-        if len(self._buckets) < self._prune_at:
-            return
-        self._buckets = {who: it for who, it in self._buckets.items() if self._level(it, now) < self.capacity}
-        self._prune_at = max(1_000, 2 * len(self._buckets))

@@ -8,28 +8,28 @@ from contextlib import ExitStack, suppress
 from datetime import datetime
 from weakref import WeakSet
 
-import strawberry
 from graphql import OperationType
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.execution.executor import Executor
 from app.domain.viewer import Viewer
 from app.ports import utc_now
 from app.server.auth import bearer
 from app.server.errors import TOO_MANY_CONNECTIONS, TransportError, Unavailable, masked
 from app.server.limits import TransportLimits
 from app.server.metrics import Metrics
-from app.server.protocol.documents import Documents, Operation
 from app.server.protocol.inflight import InFlight
 from app.server.protocol.journal import Journal
 from app.server.protocol.negotiation import JSON, Accepted, accepted
-from app.server.protocol.operations import Answer, Context, Operations, Request
+from app.server.protocol.operations import Answer, Asked, Context, Operations, Request
 from app.server.protocol.origins import CrossOrigin, Origins
 from app.server.protocol.parameters import Parameters
 from app.server.protocol.responses import answer_response, error_response
 from app.server.protocol.session import Authenticate, House
 from app.server.protocol.streams import EventStream
+from app.server.protocol.trusted import NOTHING_TRUSTED, TrustedDocuments
 from app.server.protocol.websocket import WebSockets
 from app.server.wire.places import Crowded, Places, line_of
 
@@ -48,19 +48,19 @@ class GraphQLEndpoint:
 
     def __init__(
         self,
-        schema: strawberry.Schema,
-        documents: Documents,
+        executor: Executor,
         authenticate: Authenticate,
         context: Context,
         limits: TransportLimits = DEFAULTS,
         clock: Callable[[], datetime] = utc_now,
         metrics: Metrics | None = None,
+        trusted: TrustedDocuments = NOTHING_TRUSTED,
     ) -> None:
         self._authenticate = authenticate
         self._limits = limits
         self._clock = clock
         self._journal = Journal(metrics or Metrics())
-        self._operations = Operations(schema, documents, context, limits, self._journal)
+        self._operations = Operations(executor, trusted, context, limits, self._journal)
         self._customers = Places(limits.sockets_per_customer)
         self._addresses = Places(limits.sockets_per_address)
         origins = Origins(limits.allowed_origins, loopback=limits.loopback_origins)
@@ -166,7 +166,7 @@ class GraphQLEndpoint:
         except Crowded as error:
             raise TransportError(429, TOO_MANY_CONNECTIONS, "Too many connections", retry_after="1") from error
 
-    def _stream(self, asked: Request, operation: Operation) -> EventStream:
+    def _stream(self, asked: Request, operation: Asked) -> EventStream:
         if self.draining:  # it was told to stop while the request arrived
             raise Unavailable(STOPPING)
         lifetime = (asked.viewer.expires_at - self._clock()).total_seconds()
@@ -175,7 +175,7 @@ class GraphQLEndpoint:
         return stream
 
 
-def _check(request: HTTPRequest, takes: Accepted, operation: Operation) -> None:
+def _check(request: HTTPRequest, takes: Accepted, operation: Asked) -> None:
     if request.method == "GET" and operation.type is OperationType.MUTATION:
         raise _not_allowed("Mutations are sent by POST", "POST")
     if operation.type is OperationType.SUBSCRIPTION and not takes.stream:

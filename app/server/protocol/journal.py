@@ -10,8 +10,8 @@ from time import perf_counter
 from graphql import OperationType
 from structlog.contextvars import bind_contextvars
 
+from app.api.execution.document import Operation, Unreadable
 from app.server.metrics import OK, Metrics
-from app.server.protocol.documents import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Journal:
         self._metrics = metrics
 
     @contextmanager
-    def operation(self, operation: Operation, about: Mapping[str, object]) -> Iterator[Entry]:
+    def operation(self, operation: Operation | Unreadable, about: Mapping[str, object]) -> Iterator[Entry]:
         """`about` stands in every line of the present task from now on: each operation runs in a task of its own."""
         bind_contextvars(**about)
         entry, begun = Entry(), perf_counter()
@@ -73,8 +73,8 @@ class Journal:
         self._metrics.turned_away(code)
         logger.info("request refused", extra={"request_id": request_id, "outcome": code, **about})
 
-    def _end(self, operation: Operation, entry: Entry, seconds: float, customer_id: str) -> None:
-        kind = "unreadable" if operation.error else operation.type.value
+    def _end(self, operation: Operation | Unreadable, entry: Entry, seconds: float, customer_id: str) -> None:
+        kind = "unreadable" if isinstance(operation, Unreadable) else operation.type.value
         timed = seconds if entry.ran and operation.type is not OperationType.SUBSCRIPTION else None
         self._metrics.ran(kind, operation.name, entry.outcome, timed, customer_id)
         told = {"outcome": entry.outcome, "ms": round(seconds * 1000, 1)}

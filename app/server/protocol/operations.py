@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
-import strawberry
-from graphql import OperationType
-from strawberry.types.execution import ExecutionResult, PreExecutionError
+from graphql import GraphQLError, OperationType
 
+from app.api.execution.document import Operation, Unreadable
+from app.api.execution.executor import Executor, Result
+from app.api.metering.budget import principal_of
 from app.domain.viewer import Viewer
 from app.server.errors import (
     BAD_USER_INPUT,
@@ -25,14 +26,15 @@ from app.server.errors import (
     fault,
 )
 from app.server.limits import TransportLimits
-from app.server.protocol.documents import Documents, Operation
 from app.server.protocol.journal import Journal
 from app.server.protocol.parameters import Parameters
+from app.server.protocol.trusted import TrustedDocuments
 from app.server.wire.places import Crowded, Places
 
 logger = logging.getLogger(__name__)
 
 Context = Callable[[Viewer, str], Any]
+Asked = Operation | Unreadable
 
 OF_WORK = {EXECUTION_TIMEOUT, INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE}
 """What an operation may come to that has begun to run; other answers without `data` were given at once."""
@@ -74,14 +76,14 @@ class Operations:
 
     def __init__(
         self,
-        schema: strawberry.Schema,
-        documents: Documents,
+        executor: Executor,
+        trusted: TrustedDocuments,
         context: Context,
         limits: TransportLimits,
         journal: Journal,
     ) -> None:
-        self._schema = schema
-        self._documents = documents
+        self._executor = executor
+        self._trusted = trusted
         self._context = context
         self._limits = limits
         self._journal = journal
@@ -89,18 +91,26 @@ class Operations:
         self._mutations = Places(limits.mutations_per_customer)
         self._subscriptions = Places(limits.subscriptions_per_customer)
 
-    def find(self, request: Request) -> Operation:
-        return self._documents.operation(request.parameters, request.viewer)
+    def find(self, request: Request) -> Asked:
+        """Return the operation that the request means, or the error that leaves nothing to run."""
+        asked = request.parameters
+        # A document that is requested by its hash is trusted, so reading it is not charged.
+        reader = None if asked.query is None else principal_of(request.viewer)
+        try:
+            text = self._trusted.text(asked.query, asked.document_hash, is_automatic=asked.is_automatic)
+            return self._executor.documents.read(text, reader).operation(asked.operation_name)
+        except GraphQLError as error:
+            return Unreadable(error.with_traceback(None))
 
-    async def run(self, request: Request, operation: Operation) -> Answer:
+    async def run(self, request: Request, operation: Asked) -> Answer:
         """The answer of a query or a mutation. Cancelled, a query stops; a mutation goes on to its end."""
         if operation.type is OperationType.MUTATION:
             return await asyncio.shield(self._outliving(self._noted(request, operation)))
         return await self._noted(request, operation)
 
-    async def stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
+    async def stream(self, request: Request, operation: Asked) -> AsyncGenerator[Answer]:
         """The answers of any operation: one, or a subscription's many. One that wasn't executed is the last."""
-        if operation.type is not OperationType.SUBSCRIPTION:
+        if isinstance(operation, Unreadable) or operation.type is not OperationType.SUBSCRIPTION:
             yield await self.run(request, operation)
             return
         with self._journal.operation(operation, _about(request, operation)) as entry:
@@ -123,7 +133,7 @@ class Operations:
     async def _stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
         try:
             with self._subscriptions.one(request.viewer.customer_id):
-                async with aclosing(await self._schema.stream(**self._arguments(request, operation))) as results:
+                async with aclosing(self._executor.subscribe(*self._arguments(request, operation))) as results:
                     async for result in results:
                         yield _again(self._answer(result, None, request, operation))
         except Crowded:
@@ -131,20 +141,20 @@ class Operations:
         except Exception as error:
             yield _again(self._failed(error, request, operation))
 
-    async def _noted(self, request: Request, operation: Operation) -> Answer:
+    async def _noted(self, request: Request, operation: Asked) -> Answer:
         with self._journal.operation(operation, _about(request, operation)) as entry:
             answer = await self._run(request, operation)
             entry.note(*answer.codes)
             entry.ran = answer.ran
             return answer
 
-    async def _run(self, request: Request, operation: Operation) -> Answer:
-        if operation.error:
+    async def _run(self, request: Request, operation: Asked) -> Answer:
+        if isinstance(operation, Unreadable):
             return _refusal(describe([operation.error], None, request.id, _about(request, operation)))
         try:
             async with asyncio.timeout(self._limits.execution_timeout) as deadline:
                 with self._place(request, operation):
-                    result = await self._schema.execute(**self._arguments(request, operation))
+                    result = await self._executor.run(*self._arguments(request, operation))
             return self._answer(result, BAD_USER_INPUT, request, operation)
         except Crowded:
             return _crowded("mutations")
@@ -153,51 +163,38 @@ class Operations:
         except Exception as error:
             return self._failed(error, request, operation)
 
-    def _place(self, request: Request, operation: Operation) -> AbstractContextManager[None]:
+    def _place(self, request: Request, operation: Asked) -> AbstractContextManager[None]:
         is_mutation = operation.type is OperationType.MUTATION
         return self._mutations.one(request.viewer.customer_id) if is_mutation else nullcontext()
 
-    def _arguments(self, request: Request, operation: Operation) -> dict[str, Any]:
+    def _arguments(self, request: Request, operation: Operation) -> tuple[Operation, Any, Mapping[str, Any], Any]:
         parameters = request.parameters
-        return {
-            "query": operation.text,
-            "variable_values": parameters.variables,
-            "operation_name": parameters.operation_name,
-            "operation_extensions": parameters.extensions,
-            "context_value": self._context(request.viewer, request.id),
-        }
+        context = self._context(request.viewer, request.id)
+        return operation, context, parameters.variables or {}, parameters.extensions
 
-    def _answer(self, result: Any, default: str | None, request: Request, operation: Operation) -> Answer:
-        """`default`: the code of errors that belong to no field, when the document was valid."""
-        executed = _executed(result)
+    def _answer(self, result: Result, default: str | None, request: Request, operation: Operation) -> Answer:
+        """Encode the result. `default` is the code of errors that belong to no field, if the document was valid."""
         body: dict[str, Any] = {}
         if result.errors:
-            default = GRAPHQL_VALIDATION_FAILED if isinstance(result, PreExecutionError) else default
+            default = GRAPHQL_VALIDATION_FAILED if result.is_refused else default
             body["errors"] = describe(result.errors, default, request.id, _about(request, operation))
             if (away := _away(body["errors"])) and _came_to_nothing(result):
                 return _refusal(away)
-        if executed:
+        if result.has_data:
             body["data"] = result.data
         if result.extensions:
             body["extensions"] = result.extensions
-        return Answer(orjson.dumps(body), body.get("errors", []), executed)
+        return Answer(orjson.dumps(body), body.get("errors", []), result.has_data)
 
-    def _late(self, request: Request, operation: Operation) -> Answer:
+    def _late(self, request: Request, operation: Asked) -> Answer:
         logger.warning("Timed out: %s", operation, extra=_about(request, operation))
         return _refusal([entry("The operation took too long", EXECUTION_TIMEOUT, requestId=request.id)])
 
-    def _failed(self, error: Exception, request: Request, operation: Operation) -> Answer:
+    def _failed(self, error: Exception, request: Request, operation: Asked) -> Answer:
         return _refusal([fault(error, request.id, _about(request, operation))])
 
 
-def _executed(result: ExecutionResult) -> bool:
-    """Whether there is `data` to show: null counts when errors in fields brought it about, as their paths tell."""
-    if isinstance(result, PreExecutionError):
-        return False
-    return result.data is not None or any(error.path for error in result.errors or ())
-
-
-def _came_to_nothing(result: Any) -> bool:
+def _came_to_nothing(result: Result) -> bool:
     return all(value is None for value in (result.data or {}).values())
 
 
@@ -217,7 +214,7 @@ def _crowded(what: str) -> Answer:
     return _refusal([entry(f"The customer has too many {what}", TOO_MANY_OPERATIONS)])
 
 
-def _about(request: Request, operation: Operation) -> dict[str, object]:
+def _about(request: Request, operation: Asked) -> dict[str, object]:
     return {
         "request_id": request.id,
         "customer_id": request.viewer.customer_id,

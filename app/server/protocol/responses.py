@@ -5,13 +5,13 @@ from math import ceil
 import orjson
 from starlette.responses import Response
 
+from app.api.execution.document import OPERATION_RESOLUTION_FAILURE
 from app.server.errors import (
     BAD_USER_INPUT,
     EXECUTION_TIMEOUT,
     GRAPHQL_PARSE_FAILED,
     GRAPHQL_VALIDATION_FAILED,
     INTERNAL_SERVER_ERROR,
-    OPERATION_RESOLUTION_FAILURE,
     SERVICE_UNAVAILABLE,
     TOO_MANY_OPERATIONS,
     BadParameters,

@@ -1,18 +1,14 @@
 """Trusted documents: what clients may ask for by its hash, known to the operator beforehand."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
-from graphql import ASTValidationRule, GraphQLError, GraphQLSchema, parse, specified_rules
+from graphql import GraphQLError, parse
 
-from app.api.execution.document import parse_within
+from app.api.execution.document import Document
 from app.api.metering.cost import operations
-from app.api.metering.guard import check_document, errors_in
-from app.api.metering.limits import Limits
-
-Rules = tuple[type[ASTValidationRule], ...]
 
 
 def document_hash(text: str) -> str:
@@ -33,18 +29,10 @@ class TrustedDocuments:
                 self._texts[document_hash(spelling)] = _plain(text)
 
     @classmethod
-    def load(
-        cls,
-        folder: Path,
-        schema: GraphQLSchema,
-        limits: Limits,
-        rules: Rules = tuple(specified_rules),
-        *,
-        strict: bool = False,
-    ) -> Self:
-        """The *.graphql files of a folder and those below. `rules` are what the schema holds documents against.
+    def load(cls, folder: Path, read: Callable[[str], Document], *, strict: bool = False) -> Self:
+        """Load the *.graphql files of a folder and of the folders below.
 
-        Raises ValueError where there are none, and for a file that can't be read, or that this schema would not run.
+        Raise ValueError if there are none, and for a file that can't be read or that this schema would not run.
         """
         try:
             texts = {path: path.read_bytes() for path in sorted(folder.rglob("*.graphql")) if path.is_file()}
@@ -52,7 +40,7 @@ class TrustedDocuments:
             raise ValueError(f"The documents can't be read: {error}") from error
         if not texts:
             raise ValueError(f"{folder} is no folder with *.graphql files")
-        return cls([_checked(path, octets, schema, limits, rules) for path, octets in texts.items()], strict=strict)
+        return cls([_checked(path, octets, read) for path, octets in texts.items()], strict=strict)
 
     @property
     def names(self) -> set[str]:
@@ -93,12 +81,10 @@ def _plain(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _checked(path: Path, octets: bytes, schema: GraphQLSchema, limits: Limits, rules: Rules) -> str:
+def _checked(path: Path, octets: bytes, read: Callable[[str], Document]) -> str:
     try:
         text = octets.decode()
-        document = parse_within(_plain(text), limits)
-        check_document(schema, document, limits)
-        for error in errors_in(schema, document, rules):
+        for error in read(_plain(text)).errors:
             raise error
     except (UnicodeDecodeError, GraphQLError) as error:
         raise ValueError(f"{path} can't be run: {getattr(error, 'message', error)}") from error
@@ -107,3 +93,6 @@ def _checked(path: Path, octets: bytes, schema: GraphQLSchema, limits: Limits, r
 
 def _refusal(code: str, message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": code})
+
+
+NOTHING_TRUSTED = TrustedDocuments()

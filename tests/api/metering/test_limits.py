@@ -4,9 +4,6 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Iterable
-from contextlib import suppress
-from weakref import ref
 
 import pytest
 from graphql import (
@@ -24,7 +21,8 @@ from graphql import (
     validate,
 )
 
-from app.api.execution.document import Plan, Plans, count_tokens, parse_within
+from app.api.execution.document import count_tokens, parse_within
+from app.api.metering.budget import Budget
 from app.api.metering.cost import (
     Meter,
     counted_cost,
@@ -36,7 +34,7 @@ from app.api.metering.cost import (
     value_size,
 )
 from app.api.metering.guard import limits_rule
-from app.api.metering.limits import Budget, LimitExceeded, Limits, too_complex
+from app.api.metering.limits import LimitExceeded, Limits, too_complex
 from app.api.schema import sdl
 
 # Shaped like the contract: connections, links that lead back, lists without a page size.
@@ -510,63 +508,3 @@ def lexed(text: str) -> int:
     while token and token.kind is not TokenKind.SOF:
         token, count = token.prev, count + 1
     return count
-
-
-class TestPlans:
-    def texts(self, plans: Plans, texts: Iterable[str]) -> None:
-        for text in texts:
-            plans.keep(text, plans.plan(text, ANN))
-
-    def test_the_same_text_is_parsed_once(self) -> None:
-        plans = Plans(LIMITS, Budget(1_000, 1.0))
-        self.texts(plans, ["{ a }"])
-        assert plans.plan("{ a }", ANN) is plans.plan("{ a }", ANN)
-
-    def test_keeps_the_last_used_that_fit(self) -> None:
-        plans = Plans(LIMITS, Budget(1_000, 1.0), room=20)
-        self.texts(plans, ["{ aaaa }", "{ bbbb }"])
-        first, second = ref(plans.plan("{ aaaa }", ANN)), ref(plans.plan("{ bbbb }", ANN))
-        self.texts(plans, ["{ aaaa }", "{ cccc }"])
-        assert (len(plans), first() is None, second() is None) == (2, False, True)
-
-    def test_what_is_in_use_is_not_parsed_again(self) -> None:
-        plans = Plans(LIMITS, Budget(1_000, 1.0))
-        plan = plans.plan("{ a }", ANN)
-        assert plans.plan("{ a }", ANN) is plan
-        assert len(plans) == 0
-
-    @pytest.mark.parametrize("text", ["{ a }" + " " * 95, "{ a " + " " * 96])
-    def test_what_is_new_is_paid_for_though_it_is_wrong(self, text: str) -> None:
-        budget = Budget(60, 1.0, Clock())
-        plans = Plans(LIMITS, budget)
-        left = []
-        for _ in range(3):
-            with suppress(GraphQLError):
-                plans.plan(text, ANN)
-            left.append(budget.remaining(ANN))
-        assert left == [35, 10, 10]
-        with pytest.raises(GraphQLError, match="try again"):
-            plans.plan(text, ANN)
-
-    def test_what_is_in_use_or_of_the_house_is_free(self) -> None:
-        budget = Budget(60, 1.0, Clock())
-        plans = Plans(LIMITS, budget)
-        held = plans.plan("{ a }" + " " * 95, None)
-        assert plans.plan("{ a }" + " " * 95, ANN) is held
-        assert budget.remaining(ANN) == 60
-
-    def test_what_is_too_long_is_not_read(self) -> None:
-        budget = Budget(60, 1.0, Clock())
-        with pytest.raises(LimitExceeded):
-            Plans(LIMITS, budget).plan("{ a }" + " " * 40_000, ANN)
-        assert budget.remaining(ANN) == 60
-
-    def test_remembers_few_costs(self) -> None:
-        document = parse("query ($n: Int) { transfers(first: $n) { nodes { id } } }")
-        plan, operation = Plan(document), operations(document)[0]
-        costs = [plan.cost(SCHEMA, operation, {"n": n % 101}, LIMITS) for n in range(1_000)]
-        assert costs == [1 + n % 101 for n in range(1_000)]
-
-    def test_finds_the_operation_by_its_name(self) -> None:
-        plan = Plan(parse("query A { a } query B { b }"))
-        assert [plan.operation(it).name.value for it in ("B", "A", None)] == ["B", "A", "A"]  # type: ignore[union-attr]

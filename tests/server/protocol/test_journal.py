@@ -12,7 +12,7 @@ import pytest
 from app.server.metrics import Metrics
 from app.server.protocol.endpoint import GraphQLEndpoint
 from tests.server.lines import Written
-from tests.server.toy import DOCUMENTS, SCHEMA, TOKENS, Probe, Site, authorization, site, token
+from tests.server.toy import EXECUTOR, TOKENS, Probe, Site, authorization, site, token
 
 NOTE = "the caller cried"
 PIPELINED = """\
@@ -54,7 +54,7 @@ class Watched:
 async def watched(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Watched]:
     caplog.set_level(logging.INFO, "app")
     metrics, probe = Metrics(), Probe()
-    endpoint = GraphQLEndpoint(SCHEMA, DOCUMENTS, TOKENS.viewer, probe.context, metrics=metrics)
+    endpoint = GraphQLEndpoint(EXECUTOR, TOKENS.viewer, probe.context, metrics=metrics)
     transport = httpx.ASGITransport(endpoint)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=authorization()) as client:
         yield Watched(endpoint, metrics, probe, client, caplog)

@@ -2,26 +2,32 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from graphql import GraphQLError, build_schema
+from graphql import GraphQLError
 
+from app.api.execution.document import Document, Documents
+from app.api.metering.budget import Budget
 from app.api.metering.limits import Limits
-from app.server.protocol.documents import Documents
 from app.server.protocol.trusted import TrustedDocuments, document_hash
 from tests.server.talk import Talk, greeted
-from tests.server.toy import PLANS, Site, codes, site
+from tests.server.toy import LIMITS, TOY, Site, codes, site
 
 HELLO = "query Hello { hello }"
 BOTH = 'query Hello { hello }\nquery Other { hello(name: "you") }'
 NOTE = 'mutation { note(text: "x") }'
 COUNT = "subscription { count(to: 2) }"
-SCHEMA = build_schema("type Query { hello: String }")
+
+
+def reader(limits: Limits = LIMITS) -> Callable[[str], Document]:
+    """Reads documents as a server with these limits does."""
+    return partial(Documents(TOY, limits, Budget(limits.capacity, limits.restore_rate)).read, reader=None)
 
 
 class TestStore:
@@ -43,7 +49,7 @@ class TestStore:
         (tmp_path / "hello.graphql").write_text(HELLO)
         (tmp_path / "deeper" / "again.graphql").write_text("{ again: hello }")
         (tmp_path / "README.md").write_text("not a document")
-        documents = TrustedDocuments.load(tmp_path, SCHEMA, Limits(), strict=True)
+        documents = TrustedDocuments.load(tmp_path, reader(), strict=True)
         assert [documents.text(it, None) for it in (HELLO, "{ again: hello }")] == [HELLO, "{ again: hello }"]
 
     @pytest.mark.parametrize(
@@ -52,7 +58,7 @@ class TestStore:
     def test_names_a_file_that_could_not_be_run(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "broken.graphql").write_bytes(content)
         with pytest.raises(ValueError, match=r"broken\.graphql"):
-            TrustedDocuments.load(tmp_path, SCHEMA, Limits(max_aliases=1))
+            TrustedDocuments.load(tmp_path, reader(Limits(max_aliases=1)))
 
     @pytest.mark.parametrize(
         "written", [b"query Hello {\r\n  hello\r\n}\r\n", b"\xef\xbb\xbfquery Hello {\n  hello\n}\n"]
@@ -60,7 +66,7 @@ class TestStore:
     def test_knows_a_file_by_its_octets_and_by_its_plain_text(self, tmp_path: Path, written: bytes) -> None:
         plain = "query Hello {\n  hello\n}\n"
         (tmp_path / "hello.graphql").write_bytes(written)
-        documents = TrustedDocuments.load(tmp_path, SCHEMA, Limits(), strict=True)
+        documents = TrustedDocuments.load(tmp_path, reader(), strict=True)
         for octets in (written, plain.encode(), plain.strip().encode()):
             assert documents.text(None, sha256(octets).hexdigest()) == plain
         assert documents.text(written.decode(), None) == written.decode()
@@ -71,7 +77,7 @@ class TestStore:
         (tmp_path / ".#hello.graphql").symlink_to("somebody@somewhere.1234")
         (tmp_path / "loop.graphql").symlink_to("loop.graphql")
         os.mkfifo(tmp_path / "pipe.graphql")
-        assert TrustedDocuments.load(tmp_path, SCHEMA, Limits()).text(None, document_hash(HELLO)) == HELLO
+        assert TrustedDocuments.load(tmp_path, reader()).text(None, document_hash(HELLO)) == HELLO
 
     def test_names_a_file_that_can_not_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def forbidden(path: Path) -> bytes:
@@ -80,12 +86,12 @@ class TestStore:
         (tmp_path / "hello.graphql").write_text(HELLO)
         monkeypatch.setattr(Path, "read_bytes", forbidden)
         with pytest.raises(ValueError, match=r"Permission denied: '.*hello\.graphql'"):
-            TrustedDocuments.load(tmp_path, SCHEMA, Limits())
+            TrustedDocuments.load(tmp_path, reader())
 
     @pytest.mark.parametrize("name", ["", "nowhere"])
     def test_names_a_folder_without_documents(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(ValueError, match=f"{tmp_path / name} is no folder"):
-            TrustedDocuments.load(tmp_path / name, SCHEMA, Limits(), strict=True)
+            TrustedDocuments.load(tmp_path / name, reader(), strict=True)
 
     @pytest.mark.parametrize("hash_", ["0" * 64, "", "sha256:", "\0", "é"])
     def test_an_unknown_hash_is_not_found(self, hash_: str) -> None:
@@ -96,7 +102,7 @@ class TestStore:
 @pytest.fixture
 async def strict() -> AsyncIterator[Site]:
     trusted = TrustedDocuments([HELLO, BOTH, NOTE, COUNT], strict=True)
-    async with site(documents=Documents(PLANS, trusted)) as running:
+    async with site(trusted=trusted) as running:
         yield running
 
 
@@ -190,8 +196,8 @@ def messages(answer: httpx.Response) -> list[str]:
 
 async def test_automatic_persisted_queries_are_told_once_to_turn_themselves_off() -> None:
     """Apollo goes by the code and urql by the message. After "not found" they would ask twice for ever."""
-    trusted = Documents(PLANS, TrustedDocuments([HELLO]))
-    async with site(documents=trusted) as running, running.client() as client:
+    trusted = TrustedDocuments([HELLO])
+    async with site(trusted=trusted) as running, running.client() as client:
         automatic = await client.post("/graphql", json=apollo("{ hello }"))
         by_id = await client.post("/graphql", json=standard("{ hello }"))
         known = await client.post("/graphql", json=apollo(HELLO))
