@@ -250,8 +250,8 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         settings.sweep_seconds,
         house.metrics,
     )
-    limits = Limits(max_cost=settings.max_cost, capacity=settings.budget, restore_rate=settings.budget_rate)
-    budget, transport_limits = Budget(limits.capacity, limits.restore_rate), _transport(settings, is_demo)
+    limits = Limits(max_cost=settings.max_cost, budget=settings.budget, budget_rate=settings.budget_rate)
+    budget, transport_limits = Budget(limits.budget, limits.budget_rate), _transport(settings, is_demo)
     introspects = is_open if settings.introspection is None else settings.introspection
     schema = build_schema(introspection=introspects)
     executor = Executor(schema, limits, budget, house.tracing.operation if house.tracing else None)

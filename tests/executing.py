@@ -23,7 +23,7 @@ class Nobody:
 
 
 def executor_of(schema: Schema, limits: Limits = Limits()) -> Executor:  # noqa: B008 - frozen
-    return Executor(schema, limits, Budget(limits.capacity, limits.restore_rate))
+    return Executor(schema, limits, Budget(limits.budget, limits.budget_rate))
 
 
 def read(executor: Executor, text: str, context: Any, name: str | None = None) -> Operation | Result:

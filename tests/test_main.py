@@ -106,8 +106,8 @@ def test_the_limits_are_the_ones_that_the_parts_come_with() -> None:
     assert build_server(settings).limits == TransportLimits()
     assert (settings.max_cost, settings.budget, settings.budget_rate) == (
         limits.max_cost,
-        limits.capacity,
-        limits.restore_rate,
+        limits.budget,
+        limits.budget_rate,
     )
 
 

@@ -1,6 +1,6 @@
 """Fields that a function resolves. Strawberry's own decorators leave the function untyped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import strawberry
@@ -8,11 +8,15 @@ import strawberry
 Resolver = TypeVar("Resolver", bound=Callable[..., Any])
 
 
-def resolved(description: str) -> Callable[[Resolver], Resolver]:
-    decorator: Callable[[Resolver], Resolver] = strawberry.field(description=description)
+def resolved(description: str, metadata: Mapping[str, Any] | None = None) -> Callable[[Resolver], Resolver]:
+    """Declare a field. `metadata` holds its price (`app.api.metering.price`)."""
+    decorator: Callable[[Resolver], Resolver] = strawberry.field(description=description, metadata=metadata or {})
     return decorator
 
 
-def subscribed(description: str) -> Callable[[Resolver], Resolver]:
-    decorator: Callable[[Resolver], Resolver] = strawberry.subscription(description=description)
+def subscribed(description: str, metadata: Mapping[str, Any] | None = None) -> Callable[[Resolver], Resolver]:
+    """Declare a subscription. `metadata` holds its price."""
+    decorator: Callable[[Resolver], Resolver] = strawberry.subscription(
+        description=description, metadata=metadata or {}
+    )
     return decorator

@@ -11,9 +11,9 @@ import strawberry
 from strawberry import UNSET
 
 from app.api.fields import resolved
+from app.api.metering.price import MOST, PAGE
 from app.api.refusals import bad_input
 from app.api.scalars import read_time, write_time
-from app.api.sizes import MOST, PAGE
 from app.domain.text import is_id
 from app.storage.lists import Key, Page, Window
 

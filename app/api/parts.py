@@ -4,13 +4,17 @@ from typing import Self
 
 import strawberry
 
+from app.api.metering.price import text_of
+from app.domain.start import MOST_KEY_CHARACTERS, MOST_VALUE_CHARACTERS
 from app.domain.transfer import Party, Reason, Status
 
 
 @strawberry.type(description="A note that a client keeps with a transfer: a key and its value.")
 class MetadataEntry:
-    key: str = strawberry.field(description="1 to 64 characters, unique in the transfer.")
-    value: str = strawberry.field(description="At most 512 characters.")
+    key: str = strawberry.field(
+        description="1 to 64 characters, unique in the transfer.", metadata=text_of(MOST_KEY_CHARACTERS)
+    )
+    value: str = strawberry.field(description="At most 512 characters.", metadata=text_of(MOST_VALUE_CHARACTERS))
 
 
 @strawberry.type(description="Who brought a change about.")

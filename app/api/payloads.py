@@ -7,6 +7,7 @@ from strawberry import ID
 from structlog.contextvars import bind_contextvars
 
 from app.api.context import Info
+from app.api.metering.price import list_of
 from app.api.types import Call, Conference, Transfer, linked
 from app.domain.refusals import Refusal, RefusalCode
 from app.domain.viewer import Permission
@@ -77,7 +78,9 @@ class TransferPayload:
         description="The transfer as it is now, on a refusal, too. Null when there is none, or when the token may not "
         "read it."
     )
-    user_errors: list[UserError] = strawberry.field(description="Why it can't be; empty when it is done or under way.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Why it can't be; empty when it is done or under way.", metadata=list_of(10)
+    )
 
 
 @strawberry.type(description="What `startTransfer` answers with. A refusal starts nothing, so it has no transfer.")
@@ -128,7 +131,9 @@ class SimulateCallPayload:
     conference: Conference | None = strawberry.field(
         default=None, description="Their bridge; null on a refusal, or when the token may not read it."
     )
-    user_errors: list[UserError] = strawberry.field(description="Why it can't be; empty when it is done.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Why it can't be; empty when it is done.", metadata=list_of(10)
+    )
 
 
 @strawberry.type(description="What the simulation of one call answers with. Not in the schema itself.")
@@ -137,7 +142,9 @@ class SimulatePayload:
         description="The call as it is now, on a refusal, too. Null when there is none, or when the token may not read "
         "it."
     )
-    user_errors: list[UserError] = strawberry.field(description="Why it can't be; empty when it is done.")
+    user_errors: list[UserError] = strawberry.field(
+        description="Why it can't be; empty when it is done.", metadata=list_of(10)
+    )
 
 
 @strawberry.type(description="What `simulateAnswer` answers with.")

@@ -11,10 +11,10 @@ from app.api.enums import OrderDirection
 from app.api.fields import resolved
 from app.api.inputs import CallFilter, TransferFilter, call_filter, transfer_filter
 from app.api.loaders import Loaders
+from app.api.metering.price import IDS, MOST, PAGED, list_of
 from app.api.paging import After, Before, Connection, Cursors, First, Last, event_cursors, window
 from app.api.parts import TransferCount
 from app.api.refusals import bad_input, require
-from app.api.sizes import MOST
 from app.api.types import (
     Call,
     Conference,
@@ -79,7 +79,8 @@ class Query:
 
     @resolved(
         "Several things by their ids, in this order, null where there is none. At most 100; more are "
-        "refused with `BAD_USER_INPUT`."
+        "refused with `BAD_USER_INPUT`.",
+        metadata=IDS,
     )
     def nodes(
         self, info: Info, ids: Annotated[list[ID], strawberry.argument(description="Their UUIDs: at most 100.")]
@@ -94,7 +95,7 @@ class Query:
     async def transfer(self, info: Info, id: Id) -> Transfer | None:
         return linked(Transfer.of, await info.context.loaders.transfer(id))
 
-    @resolved("Transfers, by the time of their start. Needs `TRANSFERS_READ`.")
+    @resolved("Transfers, by the time of their start. Needs `TRANSFERS_READ`.", metadata=PAGED)
     async def transfers(
         self,
         info: Info,
@@ -118,7 +119,8 @@ class Query:
         return transfer_connection(page, cursors, event_cursor, partial(_length, info.context, listing))
 
     @resolved(
-        "How many transfers there are, by status and reason; what there is none of is left out. Needs `TRANSFERS_READ`."
+        "How many transfers there are, by status and reason; pairs without any are left out. Needs `TRANSFERS_READ`.",
+        metadata=list_of(10),
     )
     async def transfer_counts(self, info: Info, filter: WantedTransfers = UNSET) -> list[TransferCount] | None:
         question = partial(info.context.loaders.transfer_counts, transfer_filter(filter))
@@ -129,7 +131,7 @@ class Query:
     async def call(self, info: Info, id: Id) -> Call | None:
         return linked(Call.of, await info.context.loaders.call(id))
 
-    @resolved("Calls, newest first. Needs `CALLS_READ`.")
+    @resolved("Calls, newest first. Needs `CALLS_READ`.", metadata=PAGED)
     async def calls(
         self, info: Info, filter: WantedCalls = UNSET, first: First = UNSET, after: After = UNSET
     ) -> Connection[Call] | None:
@@ -141,7 +143,7 @@ class Query:
     async def groupcall(self, info: Info, id: Id) -> Groupcall | None:
         return linked(Groupcall.of, await info.context.loaders.groupcall(id))
 
-    @resolved("Groupcalls, newest first. Needs `CALLS_READ`.")
+    @resolved("Groupcalls, newest first. Needs `CALLS_READ`.", metadata=PAGED)
     async def groupcalls(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Groupcall] | None:
         listing = lists.groupcalls(info.context.viewer.customer_id)
         return await _newest_first(info, "groupcalls", listing, Groupcall.of, first, after)
@@ -150,7 +152,7 @@ class Query:
     async def conference(self, info: Info, id: Id) -> Conference | None:
         return linked(Conference.of, await info.context.loaders.conference(id))
 
-    @resolved("Bridges, newest first. Needs `CALLS_READ`.")
+    @resolved("Bridges, newest first. Needs `CALLS_READ`.", metadata=PAGED)
     async def conferences(
         self, info: Info, first: First = UNSET, after: After = UNSET
     ) -> Connection[Conference] | None:

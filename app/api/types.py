@@ -16,6 +16,7 @@ from app.api.context import Info
 from app.api.enums import COMMANDS, CallChangeKind, TransferCommand
 from app.api.fields import resolved
 from app.api.loaders import Found
+from app.api.metering.price import PAGED, list_of, text_of
 from app.api.paging import After, Before, Connection, Cursors, First, Last, event_cursors, window
 from app.api.parts import MetadataEntry, TransferActor
 from app.api.refusals import require
@@ -33,6 +34,7 @@ from app.domain.calls import (
 )
 from app.domain.events import Event, EventKind
 from app.domain.life import allowed_commands
+from app.domain.start import MOST_ADDRESSES, MOST_METADATA_ENTRIES, MOST_NOTE_CHARACTERS
 from app.domain.transfer import (
     Attempt,
     DialOutcome,
@@ -47,6 +49,7 @@ from app.domain.transfer import (
 )
 from app.domain.transfer import Transfer as Record
 from app.domain.viewer import Permission
+from app.storage.calls import MOST_PARTIES
 from app.storage.lists import Page
 
 T = TypeVar("T")
@@ -81,7 +84,8 @@ class Transfer(Node):
     transferer_call_id: ID = strawberry.field(description="The call of the transferer: who passes the call on.")
     transferee_addresses: list[Address] = strawberry.field(
         description="Whom to call, 1 to 10, as normalised. `transferee` is VoIPbin's word for the destination, which "
-        "the standards (RFC 5589) call the transfer target; their `transferee` is the held party here."
+        "the standards (RFC 5589) call the transfer target; their `transferee` is the held party here.",
+        metadata=list_of(MOST_ADDRESSES),
     )
     transferee_call_id: ID | None = strawberry.field(
         description="The call of the destination; set when one has answered, and never before. `transferee` is "
@@ -125,9 +129,15 @@ class Transfer(Node):
         description="What becomes of the held parties when the transferer has left and the destination is not reached."
     )
     recall_attempts: int = strawberry.field(description="How often the transferer has been rung back so far.")
-    attempts: list["DialAttempt"] = strawberry.field(description="The destinations dialled so far, in that order.")
-    note: str | None = strawberry.field(description="A briefing for the destination; at most 2,000 characters.")
-    metadata: list[MetadataEntry] = strawberry.field(description="What clients keep with it; at most 20 entries.")
+    attempts: list["DialAttempt"] = strawberry.field(
+        description="The destinations dialled so far, in that order.", metadata=list_of(MOST_ADDRESSES)
+    )
+    note: str | None = strawberry.field(
+        description="A briefing for the destination; at most 2,000 characters.", metadata=text_of(MOST_NOTE_CHARACTERS)
+    )
+    metadata: list[MetadataEntry] = strawberry.field(
+        description="What clients keep with it; at most 20 entries.", metadata=list_of(MOST_METADATA_ENTRIES)
+    )
     started_by: str | None = strawberry.field(description="The subject of the token that started it.")
     version: int = strawberry.field(
         description="Counts its changes, from 1. Of two answers the one with the higher version is the newer."
@@ -192,7 +202,7 @@ class Transfer(Node):
     async def transferee_call(self, info: Info) -> "Call | None":
         return linked(Call.of, await info.context.loaders.call(self.transferee_call_id))
 
-    @resolved("The calls of the held parties: those who are moved. Needs `CALLS_READ`.")
+    @resolved("The calls of the held parties: those who are moved. Needs `CALLS_READ`.", metadata=list_of(MOST_PARTIES))
     async def held_calls(self, info: Info) -> list["Call"] | None:
         return [Call.of(call) for call in await info.context.loaders.calls(self.held_call_ids)]
 
@@ -212,7 +222,7 @@ class Transfer(Node):
     def allowed_commands(self) -> list[TransferCommand]:
         return list(dict.fromkeys(COMMANDS[trigger] for trigger in allowed_commands(self.record)))
 
-    @resolved("Its history: one event for each version, oldest first.")
+    @resolved("Its history: one event for each version, oldest first.", metadata=PAGED)
     async def events(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> "Connection[TransferEvent] | None":
@@ -389,7 +399,8 @@ class Call(Node):
         return found[1] if found else None
 
     @resolved(
-        "All transfers in which it has or had a part, newest first; without deleted ones. Needs `TRANSFERS_READ`."
+        "All transfers in which it has or had a part, newest first; without deleted ones. Needs `TRANSFERS_READ`.",
+        metadata=PAGED,
     )
     async def transfers(self, info: Info, first: First = UNSET, after: After = UNSET) -> "TransferConnection | None":
         require(info.context.viewer, Permission.TRANSFERS_READ)  # before anything is said about the arguments
@@ -406,7 +417,7 @@ class Groupcall(Node):
     external_id: str | None = strawberry.field(description="The exchange's own id, where it isn't this one.")
     status: GroupcallStatus = strawberry.field(description="Where it stands.")
     source: Address = strawberry.field(description="Who calls, as the destinations see it.")
-    destinations: list[Address] = strawberry.field(description="Whom it calls.")
+    destinations: list[Address] = strawberry.field(description="Whom it calls.", metadata=list_of(MOST_ADDRESSES))
     ring_method: RingMethod = strawberry.field(description="How several destinations are rung.")
     answer_call_id: ID | None = strawberry.field(description="The call of the destination that answered.")
     call_ids: list[ID] = strawberry.field(description="The calls dialled so far, in that order.")
@@ -439,7 +450,8 @@ class Groupcall(Node):
 
     @resolved(
         "The calls dialled so far, in that order; without those that the exchange has not told of yet. "
-        "Needs `CALLS_READ`."
+        "Needs `CALLS_READ`.",
+        metadata=list_of(MOST_ADDRESSES),
     )
     async def calls(self, info: Info) -> list[Call] | None:
         return [Call.of(call) for call in await info.context.loaders.calls(self.call_ids)]
@@ -478,7 +490,7 @@ class Conference(Node):
             tm_end=conference.tm_end,
         )
 
-    @resolved("Who is in it now, oldest first, at most 100. Needs `CALLS_READ`.")
+    @resolved("Who is in it now, oldest first, at most 100. Needs `CALLS_READ`.", metadata=list_of(MOST_PARTIES))
     async def calls(self, info: Info) -> list[Call] | None:
         return [Call.of(call) for call in await info.context.loaders.calls_in_conference(self.id)]
 

@@ -14,8 +14,10 @@ from starlette.types import ASGIApp
 from strawberry.asgi import GraphQL
 
 from app.api.execution.executor import Executor
+from app.api.fields import resolved
 from app.api.metering.budget import Budget, Charge
 from app.api.metering.limits import Limits
+from app.api.metering.price import ListSize
 from app.api.schema import Schema
 from app.domain.viewer import Viewer
 from app.server.protocol.endpoint import GraphQLEndpoint
@@ -33,7 +35,7 @@ class Node:
     def next(self) -> "Node":
         return self
 
-    @strawberry.field
+    @resolved("Some of them.", {"list_size": ListSize(slicing_arguments=("first",))})
     def nodes(self, first: int) -> list["Node"]:
         return [self] * first
 
@@ -57,7 +59,7 @@ class Asked:
 def here() -> ASGIApp:
     """With its transport, sign-in, limits and log lines."""
     limits = Limits()
-    executor = Executor(Schema(Query), limits, Budget(limits.capacity, limits.restore_rate))
+    executor = Executor(Schema(Query), limits, Budget(limits.budget, limits.budget_rate))
     return GraphQLEndpoint(executor, TOKENS.viewer, Asked)
 
 

@@ -59,7 +59,7 @@ def test_the_limits_are_those_in_force() -> None:
         ("Thousands of directives", limits.max_directives),
         ("One field thousands of times", limits.max_repeats),
         ("A hundred fragments of the same fields", limits.max_spreads),
-        ("Dear operations, again and again", limits.capacity, limits.restore_rate),
+        ("Dear operations, again and again", limits.budget, limits.budget_rate),
         ("Huge bodies and frames", transport.body_bytes),
         ("Flood of subscriptions", transport.operations_per_socket),
         ("Flood of sockets and event streams", transport.sockets_per_customer, transport.sockets_per_address),

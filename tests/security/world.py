@@ -43,7 +43,7 @@ WIDE = Limits(
     max_repeats=10**6,
     max_tokens=10**6,
     max_length=10**6,
-    capacity=10**30,
+    budget=10**30,
     report_cost=False,
 )
 EXECUTOR = executing.executor_of(build_schema(), WIDE)

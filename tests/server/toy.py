@@ -196,7 +196,7 @@ class Subscription:
 
 LIMITS = Limits(report_cost=False)
 TOY = Schema(Query, Mutation, Subscription)
-EXECUTOR = Executor(TOY, LIMITS, Budget(LIMITS.capacity, LIMITS.restore_rate))
+EXECUTOR = Executor(TOY, LIMITS, Budget(LIMITS.budget, LIMITS.budget_rate))
 
 
 @dataclass(frozen=True)

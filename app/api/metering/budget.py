@@ -35,7 +35,7 @@ class _Bucket:
 
 
 class Budget:
-    """Points that flow back at a steady rate, one bucket a principal. N processes grant N times as many."""
+    """A token bucket of points for each principal, refilled at a steady rate. N processes grant N times as many."""
 
     def __init__(self, capacity: int, restore_rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.capacity = capacity
@@ -49,7 +49,7 @@ class Budget:
         return len(self._buckets)
 
     def take(self, principal: Principal, points: int) -> float:
-        """Seconds to wait before asking again; 0 when the points were granted."""
+        """Take the points and return 0, or return the seconds to wait until they are there."""
         bucket = self._bucket(principal)
         if bucket.level < points:
             return (points - bucket.level) / self._rate
@@ -57,15 +57,15 @@ class Budget:
         return 0.0
 
     async def pay(self, principal: Principal, points: int, sleep: Sleep) -> None:
-        """All of them, as they flow back: in pieces, since what is dear might never be there at once.
+        """Pay the points as they come back, in parts: a large price might never be there at once.
 
-        Those who wait to pay do so one after the other, or all would wake for points that are there for one.
+        The payers of a principal wait in turn. Otherwise all would wake for points that suffice for one.
         """
         async with self.turn(principal):
             await self.pay_in_turn(principal, points, sleep)
 
     def turn(self, principal: Principal) -> asyncio.Lock:
-        """Held by one payer of the principal at a time."""
+        """Return the lock that one payer of the principal holds at a time."""
         return self._payers.setdefault(principal, asyncio.Lock())
 
     async def pay_in_turn(self, principal: Principal, points: int, sleep: Sleep) -> None:
@@ -75,13 +75,13 @@ class Budget:
             await sleep((points + debt) / self._rate)
 
     def _draw(self, principal: Principal, points: int) -> int:
-        """As many as are there."""
+        """Take at most so many points, and return how many were there."""
         drawn = max(0, min(points, math.floor(self._bucket(principal).level)))
         self._bucket(principal).level -= drawn
         return drawn
 
     def settle(self, principal: Principal, points: int) -> None:
-        """Give back what was not used, or take (negative) what was used beyond. A debt is paid off by waiting."""
+        """Give points back, or take them if negative. A principal in debt waits until it is paid off."""
         bucket = self._bucket(principal)
         bucket.level = min(self.capacity, bucket.level + points)
 
@@ -105,7 +105,7 @@ class Budget:
         return min(self.capacity, bucket.level + (now - bucket.at) * self._rate)
 
     def _make_room(self, now: float) -> None:
-        """Forget full buckets: a new one is the same. Only when their number has doubled, so that it stays cheap."""
+        """Forget full buckets, since a new bucket is full. Do it when their number has doubled, so that it is cheap."""
         if len(self._buckets) < self._prune_at:
             return
         self._buckets = {who: it for who, it in self._buckets.items() if self._level(it, now) < self.capacity}
@@ -113,7 +113,10 @@ class Budget:
 
 
 class Charge:
-    """Taken from the budget of a principal, unless it has to wait for it; what is not used is given back."""
+    """The points that an operation takes from its principal's budget. What it does not use is given back.
+
+    `wait` is 0, or the seconds until the budget suffices: then nothing has been taken.
+    """
 
     def __init__(
         self, budget: Budget, principal: Principal, requested: int, inputs: int = 0, sleep: Sleep = asyncio.sleep
@@ -131,17 +134,16 @@ class Charge:
             self.actual = 0
 
     def settle(self, actual: int) -> None:
-        """Never more than was asked for."""
+        """Give back what the result did not cost. A result never costs more than was requested."""
         actual = min(actual, self.requested)
         self._budget.settle(self._principal, self.actual - actual)
         self.actual = actual
 
     async def count(self, question: Callable[[], Awaitable[T]], rows: Callable[[T], int]) -> T:
-        """Ask the question, and charge the rows that its answer has counted. They may leave a debt.
+        """Run a count, and charge the rows that it has counted. They may leave a debt.
 
-        A principal counts one list at a time, and the next waits until a deposit can be paid: however many counts are
-        asked for at once, at most one of them is beyond the budget. A client that leaves while the database still
-        counts loses the deposit.
+        A principal runs one count at a time, and each pays a deposit first. So at most one count goes beyond the
+        budget, however many are requested at once. A client that leaves during a count loses the deposit.
         """
         deposit = self._budget.capacity // DEPOSITS
         async with self._budget.turn(self._principal):

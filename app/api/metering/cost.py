@@ -1,14 +1,14 @@
-"""What an operation costs, by its text and the sizes of its pages, and what its result has cost.
+"""The cost of an operation in points, by its text and page sizes, and the cost of a result.
 
-An object costs 1, and 1 more for every 50 fields asked of it; scalars are in that, and a long text counts as a field
-for every 20 characters that it may have. A field of a mutation costs 10 more, the start of a subscription 10, and an
-event of it what its result does beyond 25. A list costs as many objects as it may hold: the page size (first, last) of
-the connection around, the number of ids, or what Limits says of lists without a size. What is handed in costs 1 for
-each member of a list and each field of an object, for every argument that it is given to; the first 20 of an operation
-are free. Counted rows are not in the price: nobody knows how many there are before they are counted. `Charge.count`
-charges them.
-Selections that exclude each other (@include and @skip, the types of an interface) all count, and so does one that is
-named twice.
+An object costs 1 point, and 1 more for every 50 of its fields that are selected. A text costs as a field for every 20
+characters that it may have. A field of a mutation costs 10 more, and the start of a subscription 10. An event costs
+what its result costs beyond 25. A list costs as many objects as it may have, which its field declares (`price`). Input
+costs 1 for each member of a list and each field of an object, for every argument that takes it; the first 20 are free.
+
+The rows of counts are charged when they have been counted (`Charge.count`), since nobody knows their number before.
+
+Selections that exclude each other (`@include`, `@skip`, the types of an interface) are added up, and so is a field that
+is selected twice.
 """
 
 from collections import Counter
@@ -42,27 +42,27 @@ from graphql import (
 )
 
 from app.api.metering.limits import Limits, too_deep
-from app.api.sizes import MOST, PAGE
+from app.api.metering.price import CHARACTERS, MOST, PAGE, ListSize, list_size_of, weight_of
 
 WIDTH = 50
-CHARACTERS = 20
 LONG = 100  # Characters: a result's shorter texts are in the price of their objects.
 FREE_INPUTS = 20
 MUTATION = 10
 SUBSCRIPTION = 10
 EVENT = 25  # As much of an event's result is free: a transfer with its parties.
 INTROSPECTION_DEPTH = 25  # what GraphiQL's takes; its lists are limited by a rule of graphql-core
-SIZES = frozenset({"first", "last", "ids"})
+INTROSPECTED = ListSize(10)
+"""The assumed size of the lists of introspection."""
 
-# By name, the page size that a variable stands for; None: it has no value, or none that is a size.
+# The page size of each variable, by name. None: it has no value, or one that is no size.
 Variables = Mapping[str, int | None]
 
 
 class Weight(NamedTuple):
-    """A selection, measured once and then multiplied by wherever it is used."""
+    """The measure of a selection, taken once and multiplied wherever the selection is used."""
 
     cost: int = 0
-    each: int = 0  # of one node, in a selection on a connection: to be multiplied by the page size
+    each: int = 0  # of one member of the connection selected from: to be multiplied by the page size
     leaves: int = 0  # fields of the object selected from
     height: int = 0  # nested selection sets
 
@@ -71,16 +71,16 @@ NOTHING = Weight()
 
 
 class Inputs(NamedTuple):
-    """What the text of an operation hands to its fields, and how often each variable."""
+    """The literals that an operation hands to its fields, and how often it hands each variable to one."""
 
     literals: int
     uses: Counter[str]
 
 
 class Meter:
-    """Measures the operations of one document, each fragment once: linear in the text, whatever it multiplies to.
+    """Measures the operations of one document. Each fragment is measured once, so the time is linear in the text.
 
-    Without variables, a size that one gives counts 0: the cost that no variables can undercut.
+    Without variables, a size that a variable gives counts 0: no variables can make the cost lower.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Meter:
         root = self._schema.get_root_type(operation.operation)
         weight = self._selections(operation.selection_set, root, 1) if root else NOTHING
         started = SUBSCRIPTION if operation.operation is OperationType.SUBSCRIPTION else 0
-        return max(1, weight.cost + started)
+        return max(1, weight.cost + weight.each * PAGE + started)
 
     def _selections(self, node: SelectionSetNode, parent: GraphQLCompositeType, level: int) -> Weight:
         self._check_depth(level)
@@ -125,7 +125,7 @@ class Meter:
     def _fragment(self, name: str, level: int) -> Weight:
         weight = self._fragments.get(name)
         if weight is None:
-            # Unknown fragments and cycles weigh nothing here: graphql-core refuses both.
+            # Unknown fragments and cycles weigh nothing, since graphql-core refuses both.
             self._fragments[name] = NOTHING
             weight = self._fragments[name] = self._definition(self._definitions.get(name), level)
         self._check_depth(level + weight.height)
@@ -140,8 +140,7 @@ class Meter:
         field = self._schema.get_field(parent, name)
         named = get_named_type(field.type) if field else None
         if field is None or not is_composite_type(named):
-            characters = self._limits.long_texts.get(f"{parent.name}.{name}", CHARACTERS)
-            return Weight(leaves=characters // CHARACTERS)
+            return Weight(leaves=weight_of(field) if field else 1)
         if name.startswith("__"):
             level = min(level, self._limits.max_depth - INTROSPECTION_DEPTH)
         inner = self._selections(node.selection_set, named, level + 1) if node.selection_set else NOTHING
@@ -149,25 +148,20 @@ class Meter:
         return weight._replace(height=0) if name.startswith("__") else weight
 
     def _times(self, node: FieldNode, field: GraphQLField, parent: GraphQLCompositeType, inner: Weight) -> Weight:
-        page = self._page(node, field)
-        one = 1 + inner.leaves // WIDTH + inner.cost + inner.each * (PAGE if page is None else page)
+        declared = INTROSPECTED if parent.name.startswith("__") else list_size_of(field)
+        size = self._list_size(node, declared or ListSize())
+        one = 1 + inner.leaves // WIDTH + inner.cost + inner.each * size
         if parent is self._schema.mutation_type:
             one += MUTATION
         if not is_list_type(get_nullable_type(field.type)):
             return Weight(one, 0, 1, inner.height)
-        if "pageInfo" in getattr(parent, "fields", ()):
-            return Weight(0, one, 1, inner.height)
-        return Weight(one * (self._list_size(parent, node) if page is None else page), 0, 1, inner.height)
+        return Weight(one * size, 0, 1, inner.height) if declared else Weight(0, one, 1, inner.height)
 
-    def _list_size(self, parent: GraphQLCompositeType, node: FieldNode) -> int:
-        return self._limits.list_sizes.get(f"{parent.name}.{node.name.value}", self._limits.list_size)
-
-    def _page(self, node: FieldNode, field: GraphQLField) -> int | None:
-        """The size that the arguments ask for; None where the field takes no size."""
-        if SIZES.isdisjoint(field.args):
-            return None
-        given = [self._size(it.value) for it in node.arguments or () if it.name.value in SIZES]
-        return max((it for it in given if it is not None), default=PAGE)
+    def _list_size(self, node: FieldNode, declared: ListSize) -> int:
+        """Return the size that the arguments ask for, or the one that is assumed."""
+        slicing = declared.slicing_arguments
+        given = [self._size(it.value) for it in node.arguments or () if it.name.value in slicing]
+        return max((it for it in given if it is not None), default=declared.assumed_size)
 
     def _size(self, value: ValueNode) -> int | None:
         if not isinstance(value, VariableNode):
@@ -183,13 +177,13 @@ def literal_size(value: ValueNode | None) -> int | None:
     if value is None or isinstance(value, NullValueNode):
         return None
     if isinstance(value, IntValueNode):
-        # int() refuses thousands of digits, and no such number is a page size.
+        # int() refuses thousands of digits.
         return _within_page(int(value.value)) if len(value.value) < 10 else MOST
     return _within_page(len(value.values)) if isinstance(value, ListValueNode) else 1
 
 
 def value_size(value: object) -> int | None:
-    if isinstance(value, int | float):  # 100.0 is an Int, too; core refuses what is not integral
+    if isinstance(value, int | float):  # 100.0 is an Int as well; graphql-core refuses fractions
         return _within_page(int(value)) if isfinite(value) else MOST
     if isinstance(value, (list, tuple)):
         return _within_page(len(value))
@@ -201,7 +195,7 @@ def _within_page(size: int) -> int:
 
 
 def sizes_of(operation: OperationDefinitionNode, values: Mapping[str, object]) -> dict[str, int | None]:
-    """The variables of an operation as sizes, by their values or else their defaults."""
+    """Return the variables of an operation as sizes: their values, or else their defaults."""
     return {
         name: value_size(values[name]) if name in values else literal_size(it.default_value)
         for it in operation.variable_definitions or ()
@@ -210,7 +204,7 @@ def sizes_of(operation: OperationDefinitionNode, values: Mapping[str, object]) -
 
 
 def inputs_of(document: DocumentNode, operation: OperationDefinitionNode) -> Inputs:
-    """Those of a fragment once: no list and no object can be handed to a field below the root."""
+    """Return the inputs of an operation. A fragment counts once: only root fields take lists and objects."""
     literals, uses = 0, Counter[str]()
     todo: list[Any] = [operation, *(it for it in document.definitions if isinstance(it, FragmentDefinitionNode))]
     while todo:
@@ -226,7 +220,7 @@ def inputs_of(document: DocumentNode, operation: OperationDefinitionNode) -> Inp
 
 
 def input_cost(inputs: Inputs, operation: OperationDefinitionNode, values: Mapping[str, object]) -> int:
-    """Core makes the value of an argument anew for each that it is given to."""
+    """Return the cost of the inputs. graphql-core coerces a variable again for each argument that takes it."""
     defaults = {it.variable.name.value: it.default_value for it in operation.variable_definitions or ()}
     given = {**defaults, **values}
     of_variables = sum(count * _size_of(given.get(name)) for name, count in inputs.uses.items())
@@ -234,7 +228,7 @@ def input_cost(inputs: Inputs, operation: OperationDefinitionNode, values: Mappi
 
 
 def _size_of(value: object) -> int:
-    """Of a literal, too."""
+    """Return the members of a value or a literal, nested ones included."""
     found, todo = 0, [value]
     while todo:
         members = _members(todo.pop())
@@ -257,7 +251,7 @@ def _members(value: object) -> Collection[object]:
 
 
 def counted_cost(data: Mapping[str, Any] | None, operation: OperationType) -> int:
-    """The cost of a result by what it holds: the same prices, the true sizes."""
+    """Return the cost of a result: by the same prices, and its true sizes."""
     base = MUTATION * len(data or ()) if operation is OperationType.MUTATION else 0
     found, characters, todo = 0, 0, [*(data or {}).values()]
     while todo:

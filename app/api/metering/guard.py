@@ -21,17 +21,17 @@ from app.api.metering.cost import Meter, operations
 from app.api.metering.limits import Limits, too_complex, too_many
 
 MOST_ERRORS = 5
-
-OF_STRAWBERRY = (MaybeNullValidationRule, OneOfInputValidationRule)
+"""Validation errors that are looked for. A wrong document may hold thousands."""
+STRAWBERRY_RULES = (MaybeNullValidationRule, OneOfInputValidationRule)
 
 
 class Marks(NamedTuple):
-    """How often the text does what makes validation slow."""
+    """Counts of what makes validation slow."""
 
     aliases: int
     directives: int
-    repeats: int  # fields asked for again in one selection: core compares each with each
-    spreads: int  # fragments in one selection, at most: core compares the fields of each with those of each
+    repeats: int  # of a field within its selection: graphql-core compares each with each
+    spreads: int  # fragments in one selection, the most of any: graphql-core compares the fields of each pair
 
 
 def count_marks(document: DocumentNode) -> Marks:
@@ -63,7 +63,7 @@ def check_marks(marks: Marks, limits: Limits) -> None:
 
 
 def check_document(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> None:
-    """Raises LimitExceeded for what no variables can make small."""
+    """Raise LimitExceeded if the document is too much with any variables."""
     check_marks(count_marks(document), limits)
     meter = Meter(schema, document, limits)
     for operation in operations(document):
@@ -76,10 +76,10 @@ def check_cost(cost: int, limits: Limits) -> None:
 
 
 def limits_rule(limits: Limits) -> type[ValidationRule]:
-    """The limits as one rule. Make it once: a cache of validation takes the class for a key."""
+    """Return the limits as one validation rule."""
 
     class LimitsRule(ValidationRule):
-        # On the document, so before the rules that visit every node: they are not made for what is refused here.
+        # Entering the document comes before the rules that visit every node, which are slow on what is refused here.
         def enter_document(self, node: DocumentNode, *_: object) -> None:
             check_document(self.context.schema, node, limits)
 
@@ -93,5 +93,5 @@ def errors_in(
     *,
     hide_suggestions: bool = False,
 ) -> list[GraphQLError]:
-    """The first of them, by these rules and by Strawberry's own."""
-    return validate(schema, document, (*rules, *OF_STRAWBERRY), MOST_ERRORS, hide_suggestions=hide_suggestions)
+    """Return the first validation errors, by these rules and by Strawberry's own."""
+    return validate(schema, document, (*rules, *STRAWBERRY_RULES), MOST_ERRORS, hide_suggestions=hide_suggestions)

@@ -1,16 +1,19 @@
-"""Others get their turn, however much of an operation could go on at once."""
+"""Fairness between operations on one event loop."""
 
 import asyncio
 from collections import deque
 
-FREE = 2_000  # objects; they take some 50 ms, and hardly an operation has more
-SOME = 500
+FREE = 2_000
+"""Objects that an operation resolves without waiting. They take some 50 ms, and few operations have more."""
+GROUP = 500
+"""Objects that are resolved before the event loop runs other tasks."""
 
 
 class Turns:
-    """Of one operation: those that wait for the same thing all wake when it is there, and go on some at a time.
+    """The resolvers of one operation that wait for the same batch load.
 
-    Between them the loop looks after everybody else. The first do not wait: what is read for them stays in few batches.
+    After the load they would all resume at once and block the event loop. They resume in groups instead, so that other
+    requests can run in between. The first `FREE` objects don't wait, so that what they load stays in few batches.
     """
 
     def __init__(self, free: int = FREE) -> None:
@@ -23,11 +26,11 @@ class Turns:
             self._begin_group()
         self._room -= objects
         if self._group:
-            await asyncio.shield(self._group)  # who is cancelled leaves the others waiting
+            await asyncio.shield(self._group)  # cancelling one resolver must not cancel the others of its group
 
     def _begin_group(self) -> None:
         loop = asyncio.get_running_loop()
-        self._group, self._room = loop.create_future(), SOME
+        self._group, self._room = loop.create_future(), GROUP
         self._waiting.append(self._group)
         if len(self._waiting) == 1:
             loop.call_soon(self._release)

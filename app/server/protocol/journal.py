@@ -1,4 +1,4 @@
-"""What is told of every operation: one line in the log, and its figures. Never its document, variables or messages."""
+"""Writes a log line and counts metrics for each operation, but never its document, variables or messages."""
 
 import logging
 from asyncio import CancelledError
@@ -19,7 +19,7 @@ CANCELLED = "CANCELLED"
 
 
 class Entry:
-    """Of one operation."""
+    """What is noted about one operation while it runs."""
 
     def __init__(self) -> None:
         self.codes: list[str] = []
@@ -31,11 +31,11 @@ class Entry:
         return self.codes[0] if self.codes else OK
 
     def note(self, *codes: str) -> None:
-        """The codes of errors, each once."""
+        """Add the codes of errors, each once."""
         self.codes += (code for code in dict.fromkeys(codes) if code not in self.codes)
 
     def at_end(self, tell: Callable[[str], None]) -> None:
-        """Have it told the outcome."""
+        """Call `tell` with the outcome when the operation ends."""
         self._told.append(tell)
 
     def end(self) -> None:
@@ -44,7 +44,7 @@ class Entry:
 
 
 present: ContextVar[Entry] = ContextVar("present")
-"""The entry of the operation that runs in the present task."""
+"""The entry of the operation that the current task runs."""
 
 
 class Journal:
@@ -53,7 +53,10 @@ class Journal:
 
     @contextmanager
     def operation(self, operation: Operation | Unreadable, about: Mapping[str, object]) -> Iterator[Entry]:
-        """`about` stands in every line of the present task from now on: each operation runs in a task of its own."""
+        """Note an operation while it runs. `about` is bound to every further log line of the task.
+
+        Each operation runs in a task of its own.
+        """
         bind_contextvars(**about)
         entry, begun = Entry(), perf_counter()
         present.set(entry)

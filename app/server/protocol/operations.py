@@ -1,4 +1,4 @@
-"""Runs operations for every transport, and says in one way what came of them."""
+"""Runs operations for every transport, and encodes their responses."""
 
 import asyncio
 import logging
@@ -37,12 +37,12 @@ Context = Callable[[Viewer, str], Any]
 Asked = Operation | Unreadable
 
 OF_WORK = {EXECUTION_TIMEOUT, INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE}
-"""What an operation may come to that has begun to run; other answers without `data` were given at once."""
+"""Error codes of operations that had begun to run. Other responses without `data` are given before anything runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An operation to run: what, for whom, and under which id it is logged."""
+    """A request for an operation. `id` stands in the log and in the errors of faults."""
 
     parameters: Parameters
     viewer: Viewer
@@ -55,8 +55,8 @@ class Answer:
 
     body: bytes
     errors: list[dict[str, Any]] = field(default_factory=list)
-    executed: bool = True  # False: a request error. There is no `data`, and nothing follows
-    again: bool = False  # of a subscription: it can't go on for now, and the client should come again
+    executed: bool = True  # False for a request error: it has no `data`, and a stream ends with it
+    again: bool = False  # True if a subscription can't go on now, and the client should subscribe again
 
     @property
     def codes(self) -> list[str]:
@@ -72,7 +72,7 @@ class Answer:
 
 
 class Operations:
-    """`context` is called once for each operation, with the viewer and the id of the request."""
+    """`context` makes the context of an operation, from the viewer and the id of the request."""
 
     def __init__(
         self,
@@ -103,13 +103,13 @@ class Operations:
             return Unreadable(error.with_traceback(None))
 
     async def run(self, request: Request, operation: Asked) -> Answer:
-        """The answer of a query or a mutation. Cancelled, a query stops; a mutation goes on to its end."""
+        """Run a query or a mutation. If this is cancelled, a query stops, and a mutation goes on to its end."""
         if operation.type is OperationType.MUTATION:
             return await asyncio.shield(self._outliving(self._noted(request, operation)))
         return await self._noted(request, operation)
 
     async def stream(self, request: Request, operation: Asked) -> AsyncGenerator[Answer]:
-        """The answers of any operation: one, or a subscription's many. One that wasn't executed is the last."""
+        """Run any operation, and yield its answers: one, or many of a subscription. A request error is the last."""
         if isinstance(operation, Unreadable) or operation.type is not OperationType.SUBSCRIPTION:
             yield await self.run(request, operation)
             return

@@ -1,4 +1,4 @@
-"""Trusted documents: what clients may ask for by its hash, known to the operator beforehand."""
+"""Trusted documents: operations that the operator provides, and that clients request by their hash."""
 
 from collections.abc import Callable, Iterable
 from hashlib import sha256
@@ -16,15 +16,16 @@ def document_hash(text: str) -> str:
 
 
 class TrustedDocuments:
-    """Documents by the SHA-256 of their text, as it stands in the file and without what editors add. If strict, no
-    others run.
+    """Documents by the SHA-256 of their text, with or without the line ends that editors add.
+
+    If strict, other documents are refused.
     """
 
     def __init__(self, texts: Iterable[str] = (), *, strict: bool = False) -> None:
         self._strict = strict
         self._texts: dict[str, str] = {}
         for text in texts:
-            # Editors end a file with a new line, clients send none: all these hashes name the document.
+            # Editors end a file with a newline, and clients send none: accept the hash of each spelling.
             for spelling in (text, _plain(text), _plain(text).strip()):
                 self._texts[document_hash(spelling)] = _plain(text)
 
@@ -44,7 +45,7 @@ class TrustedDocuments:
 
     @property
     def names(self) -> set[str]:
-        """Of the operations in them."""
+        """The names of all operations in the documents."""
         found = [operation.name for text in self._texts.values() for operation in operations(parse(text))]
         return {name.value for name in found if name}
 
@@ -77,7 +78,7 @@ class TrustedDocuments:
 
 
 def _plain(text: str) -> str:
-    """Without a byte order mark, and with its lines ended in one way: to GraphQL it is the same."""
+    """Remove the byte order mark, and end lines with a newline. To GraphQL the text is the same."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 

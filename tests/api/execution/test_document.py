@@ -5,8 +5,10 @@ import strawberry
 from graphql import GraphQLError, OperationDefinitionNode
 
 from app.api.execution.document import Document, Documents, Operation
+from app.api.fields import resolved
 from app.api.metering.budget import Budget
 from app.api.metering.limits import LimitExceeded, Limits
+from app.api.metering.price import ListSize
 from app.api.schema import Schema
 
 ANN = ("customer", "ann")
@@ -19,7 +21,7 @@ class Query:
     def a(self) -> str:
         return "a"
 
-    @strawberry.field
+    @resolved("Some of them.", {"list_size": ListSize(slicing_arguments=("first",))})
     def transfers(self, first: int | None = None) -> list["Query"]:
         return []
 

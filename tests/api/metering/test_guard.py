@@ -12,8 +12,10 @@ from graphql import GraphQLError, get_introspection_query
 from strawberry.schema.config import StrawberryConfig
 
 from app.api.execution.executor import Executor, Result
+from app.api.fields import resolved, subscribed
 from app.api.metering.budget import Budget, Charge
 from app.api.metering.limits import Limits
+from app.api.metering.price import PAGED, list_of
 from app.api.schema import Schema
 from app.domain.viewer import Viewer
 from tests import executing
@@ -30,7 +32,7 @@ class PageInfo:
 class Call:
     id: strawberry.ID
 
-    @strawberry.field
+    @resolved("Some of them.", PAGED)
     async def calls(self, first: int | None = None) -> "CallConnection | None":
         return page(first)
 
@@ -67,7 +69,7 @@ class Query:
     async def broken(self) -> str | None:
         raise RuntimeError("broken")
 
-    @strawberry.field
+    @resolved("Some of them.", PAGED)
     async def calls(self, first: int | None = None) -> CallConnection | None:
         ran.append("calls")
         return page(first)
@@ -93,7 +95,7 @@ class Subscription:
         for number in range(3):
             yield number
 
-    @strawberry.subscription
+    @subscribed("Some of them.", list_of(10))
     async def changes(self) -> AsyncIterator[list[Call]]:
         for size in (25, 50, 40, 1):
             ran.append(f"{size} calls")
@@ -126,7 +128,7 @@ class Server:
     def __post_init__(self) -> None:
         ran.clear()
         self.clock = Clock()
-        self.budget = Budget(self.limits.capacity, self.limits.restore_rate, self.clock)
+        self.budget = Budget(self.limits.budget, self.limits.budget_rate, self.clock)
         config = StrawberryConfig(disable_field_suggestions=not self.suggestions)
         schema = Schema(Query, Mutation, Subscription, config=config)
         self.executor = Executor(schema, self.limits, self.budget, sleep=self.sleep)
@@ -145,7 +147,7 @@ class Server:
 
 def poor(capacity: int = 100, restore_rate: float = 10.0) -> Server:
     """Where documents are read for nothing."""
-    return Server(Limits(max_cost=capacity, capacity=capacity, restore_rate=restore_rate, reading=0))
+    return Server(Limits(max_cost=capacity, budget=capacity, budget_rate=restore_rate, reading=0))
 
 
 def error_of(result: Result) -> GraphQLError:
@@ -318,7 +320,7 @@ class TestLimitsOfAnOperation:
         assert (await server.ask(query, a=100, b=10)).errors == []
 
     async def test_a_document_is_paid_for_when_it_is_new(self) -> None:
-        server = Server(Limits(max_cost=50, capacity=100, restore_rate=1, reading=0.5))
+        server = Server(Limits(max_cost=50, budget=100, budget_rate=1, reading=0.5))
         left = []
         for query in ("{ hello }", "{ hello }", "{nothing}", "{nothing}"):
             await server.ask(query)
@@ -326,7 +328,7 @@ class TestLimitsOfAnOperation:
         assert left == [95, 94, 90, 86]  # what is not valid is new each time
 
     async def test_a_document_that_is_new_must_wait_for_it(self) -> None:
-        server = Server(Limits(max_cost=50, capacity=50, restore_rate=1, reading=0.5))
+        server = Server(Limits(max_cost=50, budget=50, budget_rate=1, reading=0.5))
         (first, second) = [await server.ask("{ nothing" + " " * 60 + "}") for _ in range(2)]
         assert "nothing" in error_of(first).message
         assert code_of(second) == "THROTTLED"
@@ -335,7 +337,7 @@ class TestLimitsOfAnOperation:
         server = Server(Limits(reading=0))
         result = await server.ask("{ calls(first: 1) { totalCount } }")
         assert (cost_of(result)["requested"], cost_of(result)["actual"]) == (1, 1 + 7_000 // 70)
-        assert server.budget.remaining(("customer", "ann")) == Limits().capacity - 101
+        assert server.budget.remaining(("customer", "ann")) == Limits().budget - 101
 
     async def test_twenty_counts_in_a_document_wait_for_each_other_once_the_budget_is_spent(self) -> None:
         server = poor(capacity=270, restore_rate=1.0)
@@ -388,7 +390,7 @@ class TestWrongDocuments:
         server = Server(Limits(reading=0), suggestions=suggestions)
         message = error_of(await server.ask(self.query)).message
         assert ("Did you mean" in message) is suggestions
-        assert server.budget.remaining(("customer", "ann")) == Limits().capacity - points
+        assert server.budget.remaining(("customer", "ann")) == Limits().budget - points
 
 
 class TestDocumentsInUse:

@@ -35,6 +35,7 @@ from app.api.metering.cost import (
 )
 from app.api.metering.guard import limits_rule
 from app.api.metering.limits import LimitExceeded, Limits, too_complex
+from app.api.metering.price import IDS, PAGED, list_of, text_of
 from app.api.schema import sdl
 
 # Shaped like the contract: connections, links that lead back, lists without a page size.
@@ -82,6 +83,24 @@ SCHEMA = build_schema("""
   type CallEdge { cursor: String! node: Call! }
   type TransferEventConnection { nodes: [TransferEvent!]! pageInfo: PageInfo! }
 """)
+for owner, name, price in (
+    ("Query", "nodes", IDS),
+    *(("Query", name, PAGED) for name in ("transfers", "calls")),
+    *(("Transfer", name, list_of(10)) for name in ("transfereeAddresses", "attempts")),
+    ("Transfer", "metadata", list_of(20)),
+    ("Transfer", "heldCalls", list_of(100)),
+    ("Transfer", "events", PAGED),
+    ("Transfer", "note", text_of(2_000)),
+    ("MetadataEntry", "key", text_of(64)),
+    ("MetadataEntry", "value", text_of(512)),
+    *(("Address", name, text_of(255)) for name in ("target", "targetName", "name", "detail")),
+    ("Call", "transfers", PAGED),
+    *(("Groupcall", name, list_of(10)) for name in ("destinations", "calls")),
+    ("Conference", "calls", list_of(100)),
+    ("StartTransferPayload", "userErrors", list_of(10)),
+):
+    SCHEMA.type_map[owner].fields[name].extensions = dict(price)  # type: ignore[attr-defined]
+
 LIMITS = Limits()
 RULE = limits_rule(LIMITS)
 
@@ -369,11 +388,11 @@ class TestInputs:
 class TestLimits:
     def test_a_capacity_that_the_dearest_operation_does_not_fit_is_refused(self) -> None:
         with pytest.raises(ValueError, match="never fits"):
-            Limits(max_cost=100, capacity=99)
+            Limits(max_cost=100, budget=99)
 
     def test_a_budget_is_restored(self) -> None:
-        with pytest.raises(ValueError, match="restored"):
-            Limits(restore_rate=0)
+        with pytest.raises(ValueError, match="does not come back"):
+            Limits(budget_rate=0)
 
 
 class Clock:
@@ -467,10 +486,10 @@ class TestBudget:
         found = {"calls": [call] * 4, "attempts": [{"address": {}}] * 2, "conference": {}, "addresses": [{}]}
         read = counted_cost({"transfer": found}, OperationType.QUERY)
         start = counted_cost({"startTransfer": {"transfer": found}}, OperationType.MUTATION)
-        assert 1_000 * read + 100 * start <= LIMITS.restore_rate
+        assert 1_000 * read + 100 * start <= LIMITS.budget_rate
 
     def test_by_default_a_hundred_reads_with_all_links_are_granted_at_once(self) -> None:
-        assert 100 * cost_of(a_page_with_all_links(1)) <= LIMITS.capacity
+        assert 100 * cost_of(a_page_with_all_links(1)) <= LIMITS.budget
 
 
 TEXTS = [

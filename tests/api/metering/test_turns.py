@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 
-from app.api.metering.turns import SOME, Turns
+from app.api.metering.turns import GROUP, Turns
 
 
 async def passing(count: int, turns: Turns, objects: int = 1) -> Counter[int]:
@@ -29,16 +29,16 @@ async def test_few_go_on_at_once() -> None:
 async def test_many_that_wake_at_once_go_on_some_at_a_time() -> None:
     passed = await passing(3_000, Turns(free=0))
     assert passed.total() == 3_000
-    assert max(passed.values()) <= SOME
+    assert max(passed.values()) <= GROUP
 
 
 async def test_those_with_more_to_do_are_fewer() -> None:
-    assert max((await passing(100, Turns(free=0), SOME // 10)).values()) <= 10
+    assert max((await passing(100, Turns(free=0), GROUP // 10)).values()) <= 10
 
 
 async def test_one_that_is_cancelled_does_not_keep_the_others() -> None:
     turns = Turns(free=0)
-    first, *others = [asyncio.create_task(turns.next()) for _ in range(3 * SOME)]
+    first, *others = [asyncio.create_task(turns.next()) for _ in range(3 * GROUP)]
     await asyncio.sleep(0)
     first.cancel()
     with suppress(asyncio.CancelledError):
@@ -50,4 +50,4 @@ async def test_one_that_is_cancelled_does_not_keep_the_others() -> None:
 async def test_a_later_crowd_waits_as_the_first_did() -> None:
     turns = Turns(free=0)
     for _ in range(2):
-        assert max((await passing(2 * SOME, turns)).values()) <= SOME
+        assert max((await passing(2 * GROUP, turns)).values()) <= GROUP

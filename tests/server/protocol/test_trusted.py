@@ -27,7 +27,7 @@ COUNT = "subscription { count(to: 2) }"
 
 def reader(limits: Limits = LIMITS) -> Callable[[str], Document]:
     """Reads documents as a server with these limits does."""
-    return partial(Documents(TOY, limits, Budget(limits.capacity, limits.restore_rate)).read, reader=None)
+    return partial(Documents(TOY, limits, Budget(limits.budget, limits.budget_rate)).read, reader=None)
 
 
 class TestStore:
