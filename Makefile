@@ -4,7 +4,7 @@ PYTEST := $(BIN)/python -m pytest
 XDIST := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev web otel run test test-fast soak bench check schema format lock clean
+.PHONY: help install dev web otel run test test-fast soak bench check schema readme format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ check: dev ## types, style, import directions, schema up to date
 
 schema: dev ## write schema.graphql from the code
 	$(BIN)/transfers schema > schema.graphql
+
+readme: dev ## write the settings and the diagram into the READMEs from the code
+	$(BIN)/python -m tests.readme.generated
 
 format: dev ## put the style right
 	$(BIN)/ruff check --fix .

@@ -131,7 +131,7 @@ async def test_a_link_shows_a_deleted_transfer(archive: Archive) -> None:
 
 
 async def test_fields_of_one_name_and_two_types_stand_side_by_side_with_aliases(archive: Archive) -> None:
-    """As the descriptions of `Node` and the README say."""
+    """As the descriptions of `Node` and app/api/README.md say."""
     await archive.keep(transfer(), call())
     fields = "... on Transfer { transferStatus: status } ... on Call { callStatus: status }"
     query = f"query ($a: ID!, $b: ID!) {{ a: node(id: $a) {{ {fields} }} b: node(id: $b) {{ {fields} }} }}"

@@ -10,9 +10,9 @@ import pytest
 
 from tests.clients.recipes.follow import transfer_events
 from tests.clients.running import SECONDS, Program, Run
-from tests.readme.test_examples import Wire
 from tests.serving import Client, Json, Served, token
 from tests.stories.desk import Desk
+from tests.wire import Wire
 
 pytestmark = pytest.mark.slow
 

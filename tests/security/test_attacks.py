@@ -1,6 +1,6 @@
 """Known attacks on GraphQL servers, against this one as it is put together: each is refused, and cheaply.
 
-The README's section "Security" says which test is for which attack.
+The section "Security" of app/server/README.md says which test is for which attack.
 """
 
 import asyncio

@@ -1,25 +1,13 @@
-"""The README's table of attacks: each has tests that exist, and the limits in it are those in force."""
+"""The table of attacks in app/server/README.md: each has tests that exist, and the limits in it are those in force."""
 
 import ast
 import re
-from pathlib import Path
 
 from app.api.metering.limits import Limits
 from app.server.limits import TransportLimits
+from tests.readme.pages import ROOT, SERVER, rows
 
-ROOT = Path(__file__).parents[2]
 DEFAULT = "tests/security/test_attacks.py"
-
-
-def section() -> str:
-    found = re.search(r"\n## Security\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert found
-    return found[1]
-
-
-def rows() -> list[list[str]]:
-    table = section().split("<!-- test: attacks -->\n")[1].split("\n\n")[0]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
 def functions_of(file: str) -> set[str]:
@@ -34,15 +22,15 @@ def named(cell: str) -> list[tuple[str, str]]:
 
 
 def test_every_attack_has_tests_and_they_exist() -> None:
-    assert len(rows()) > 30
-    for attack, _, cell in rows():
+    assert len(rows("attacks", SERVER)) > 30
+    for attack, _, cell in rows("attacks", SERVER):
         assert named(cell), attack
         for file, name in named(cell):
             assert name in functions_of(file), f"{attack}: {file}::{name}"
 
 
 def test_every_test_of_an_attack_is_in_the_table() -> None:
-    backing = {name for *_, cell in rows() for _, name in named(cell)}
+    backing = {name for *_, cell in rows("attacks", SERVER) for _, name in named(cell)}
     assert {name for name in functions_of(DEFAULT) if name.startswith("test_")} - backing <= NOT_AN_ATTACK
 
 
@@ -50,25 +38,25 @@ NOT_AN_ATTACK = {"test_a_page_on_loopback_signs_nobody_in_without_a_demo"}
 
 
 def test_the_limits_are_those_in_force() -> None:
-    of = {attack: here for attack, here, _ in rows()}
+    of = {attack: here for attack, here, _ in rows("attacks", SERVER)}
     limits, transport = Limits(), TransportLimits()
     for attack, *numbers in (
         ("Thousands of aliases", limits.max_aliases, limits.max_tokens, limits.max_length),
         ("Fan-out of lists", limits.max_cost),
         ("Deep documents", limits.max_depth),
         ("Thousands of directives", limits.max_directives),
-        ("One field thousands of times", limits.max_repeats),
-        ("A hundred fragments of the same fields", limits.max_spreads),
-        ("Dear operations, again and again", limits.budget, limits.budget_rate),
-        ("Huge bodies and frames", transport.body_bytes),
+        ("One field, thousands of times", limits.max_repeats),
+        ("A hundred fragments with the same fields", limits.max_spreads),
+        ("Expensive operations, many times", limits.budget, limits.budget_rate),
+        ("Huge bodies and messages", transport.body_bytes),
         ("Flood of subscriptions", transport.operations_per_socket),
-        ("Flood of sockets and event streams", transport.sockets_per_customer, transport.sockets_per_address),
+        ("Flood of WebSockets and event streams", transport.sockets_per_customer, transport.sockets_per_address),
         ("Flood of connections", transport.sockets_per_address, transport.connections),
-        ("Sockets that say nothing", transport.init_timeout),
-        ("Pings, pongs and pieces of messages without end", transport.idle_frames),
-        ("Heads and trailers that never end", transport.head_bytes / 1024, transport.head_timeout),
-        ("Requests without end on one connection", transport.pipelined),
-        ("Requests that go on after their answer", transport.head_timeout),
+        ("Silent WebSockets", transport.init_timeout),
+        ("Endless pings, pongs and fragments of messages", transport.idle_frames),
+        ("Endless heads and trailers", transport.head_bytes / 1024, transport.head_timeout),
+        ("Endless pipelined requests", transport.pipelined),
+        ("Requests that go on after their response", transport.head_timeout),
         ("Slow readers", transport.send_timeout),
         ("Slow senders, slow operations", transport.execution_timeout),
     ):

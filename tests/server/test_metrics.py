@@ -26,7 +26,7 @@ from tests.inside import settings_in
 from tests.serving import SECRET
 
 DIAL = Order(OrderKind.DIAL, mute_direction=MuteDirection.NONE)
-README = Path(__file__).parents[2] / "README.md"
+SERVER = Path(__file__).parents[2] / "app" / "server" / "README.md"
 LATER = NOON + timedelta(seconds=12)
 
 
@@ -174,7 +174,7 @@ async def test_the_page_is_served_without_a_database_and_says_so(tmp_path: Path)
 
 async def test_the_readme_says_what_to_do_about_every_figure(tmp_path: Path) -> None:
     shown = findall(r"^# TYPE (transfers_\w+)", (await page(tmp_path)).text, MULTILINE)
-    assert set(findall(r"^\| `(transfers_\w+)`", README.read_text(), MULTILINE)) == set(shown)
+    assert set(findall(r"^\| `(transfers_\w+)`", SERVER.read_text(), MULTILINE)) == set(shown)
 
 
 @pytest.mark.parametrize(

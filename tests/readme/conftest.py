@@ -1,5 +1,0 @@
-"""Node, for the JavaScript example."""
-
-from tests.server.conftest import node_scripts
-
-__all__ = ["node_scripts"]
