@@ -8,6 +8,7 @@ README = ROOT / "README.md"
 HOUSE = ROOT / "app" / "README.md"
 SERVER = ROOT / "app" / "server" / "README.md"
 SIMULATOR = ROOT / "app" / "telephony" / "simulator" / "README.md"
+API = ROOT / "app" / "api" / "README.md"
 TESTS = ROOT / "tests" / "README.md"
 PAGES = (
     README,
@@ -15,7 +16,7 @@ PAGES = (
     SERVER,
     SIMULATOR,
     TESTS,
-    ROOT / "app" / "api" / "README.md",
+    API,
     ROOT / "tests" / "bench" / "README.md",
     ROOT / "tests" / "clients" / "README.md",
 )

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from app.api.metering import budget, cost, price
+from app.api.metering.limits import Limits
 from app.server.limits import TransportLimits
 from app.telephony.simulator.phones import NUMBERS
 from tests.readme.generated import diagram, settings_table
-from tests.readme.pages import HOUSE, PAGES, README, ROOT, SERVER, SIMULATOR, TESTS, block, rows, table
+from tests.readme.pages import API, HOUSE, PAGES, README, ROOT, SERVER, SIMULATOR, TESTS, block, rows, table
 
 PICTURE = ROOT / "tests" / "browser" / "graphiql.png"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -97,6 +99,24 @@ def test_the_codes_that_close_a_socket_are_in_the_source() -> None:
     assert codes - given_by_the_library <= constants()
     own = {code for code in constants() if isinstance(code, int) and 4400 <= code < 4600}
     assert own <= codes
+
+
+def test_the_costs_are_those_in_force() -> None:
+    limits, text = Limits(), API.read_text()
+    for number in (limits.max_cost, limits.budget, limits.budget_rate):
+        assert f"{number:,.0f} points" in text
+    points = {what: [int(number) for number in re.findall(r"\d+", cell)] for what, cell in rows("costs", API)}
+    assert points == {
+        "an object": [1, 1, cost.WIDTH],
+        "a list": [price.PAGE],
+        "a mutation": [cost.MUTATION],
+        "the start of a subscription": [cost.SUBSCRIPTION],
+        "an event of a subscription": [cost.EVENT],
+        "a text that may be long": [price.CHARACTERS],
+        "an argument": [1, cost.FREE_INPUTS],
+        "`totalCount`, `transferCounts`": [1, budget.ROWS],
+        "a document that is new to the server": [1, round(1 / limits.reading)],
+    }
 
 
 def test_the_times_of_a_socket_are_those_in_force() -> None:
