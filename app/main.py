@@ -298,13 +298,13 @@ def _at_home(settings: Settings) -> list[Middleware]:
 def _transport(settings: Settings, is_demo: bool) -> TransportLimits:
     return TransportLimits(
         body_bytes=settings.body_bytes,
-        execution_timeout=settings.operation_seconds,
-        sockets_per_customer=settings.customer_connections,
-        subscriptions_per_customer=settings.customer_subscriptions,
-        sockets_per_address=settings.address_connections,
+        operation_seconds=settings.operation_seconds,
+        customer_connections=settings.customer_connections,
+        customer_subscriptions=settings.customer_subscriptions,
+        address_connections=settings.address_connections,
         allowed_origins=settings.allowed_origins,
         loopback_origins=is_demo,
-        draft=settings.http_draft,
+        http_draft=settings.http_draft,
     )
 
 

@@ -19,6 +19,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from strawberry.http.websocket_origin import normalize_allowed_origins
 
+from app.server.limits import TransportLimits
+
 OTEL = (
     "opentelemetry.sdk",
     "opentelemetry.exporter.otlp.proto.http",
@@ -32,6 +34,8 @@ PREFIX = "TRANSFERS_"
 OTHER_VARIABLES = ("token",)
 """Variables with the same prefix that are no settings of the server: the token of `transfers watch`."""
 DRIVER = "sqlite+aiosqlite"
+TRANSPORT = TransportLimits()
+"""Where the defaults of these settings stand."""
 LIFETIME = 10**9
 """Seconds. Answers tell when a budget is full again, and dates end with the year 9999."""
 
@@ -88,7 +92,7 @@ class Settings(BaseSettings):
     auth_audience: Word | None = Field(default=None, description="The `aud` that a token must have")
 
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(),
+        default=TRANSPORT.allowed_origins,
         description='Origins of other sites whose pages may call, as a JSON list: `["https://desk.example"]`, or '
         '`["*"]` for all. In demo mode pages of loopback origins may, too',
     )
@@ -103,21 +107,25 @@ class Settings(BaseSettings):
         default=25_000, gt=0, description="Points a second that it gets back; a read of a transfer and its links has 25"
     )
     max_cost: Points = Field(default=100_000, ge=1, description="Points that one operation may cost")
-    body_bytes: Count = Field(default=100_000, description="Of an HTTP body, and of a WebSocket message")
+    body_bytes: Count = Field(default=TRANSPORT.body_bytes, description="Of an HTTP body, and of a WebSocket message")
     operation_seconds: Seconds = Field(
-        default=30, description="How long a query or a mutation may take, and before it the arrival of its body"
+        default=TRANSPORT.operation_seconds,
+        description="How long a query or a mutation may take, and before it the arrival of its body",
     )
     customer_connections: Count = Field(
-        default=2_000, description="WebSockets and event streams that one customer may have open"
+        default=TRANSPORT.customer_connections,
+        description="WebSockets and event streams that one customer may have open",
     )
     address_connections: Count = Field(
-        default=2_000, description="The same, of one client address; and connections besides WebSockets, as many again"
+        default=TRANSPORT.address_connections,
+        description="The same, of one client address; and connections besides WebSockets, as many again",
     )
     customer_subscriptions: Count = Field(
-        default=10_000, description="Subscriptions that one customer may have open, on all its connections"
+        default=TRANSPORT.customer_subscriptions,
+        description="Subscriptions that one customer may have open, on all its connections",
     )
     http_draft: bool = Field(
-        default=False, description="Status codes of the GraphQL-over-HTTP draft of 2026: 422 and 294"
+        default=TRANSPORT.http_draft, description="Status codes of the GraphQL-over-HTTP draft of 2026: 422 and 294"
     )
     introspection: bool | None = Field(
         default=None,

@@ -39,7 +39,7 @@ async def inside(settings: Settings, **adapters: Any) -> AsyncIterator[Inside]:
     house, limits = build_house(settings, **adapters), TransportLimits()
     built = build_server(settings, house=house)
     listener = listen(port=0)
-    server = Server(patient(built.app, limits), built.endpoint.drain, grace=5)
+    server = Server(patient(built.app, limits), built.endpoint.drain, grace_seconds=5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         async with asyncio.timeout(20):

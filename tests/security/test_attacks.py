@@ -362,8 +362,8 @@ async def test_a_flood_of_subscriptions_on_many_sockets(tmp_path: Path) -> None:
 
 async def test_a_flood_of_sockets() -> None:
     """The limits are of 2,000; here there are two."""
-    assert (TransportLimits().sockets_per_address, TransportLimits().sockets_per_customer) == (2_000, 2_000)
-    for limits in (TransportLimits(sockets_per_address=2), TransportLimits(sockets_per_customer=2)):
+    assert (TransportLimits().address_connections, TransportLimits().customer_connections) == (2_000, 2_000)
+    for limits in (TransportLimits(address_connections=2), TransportLimits(customer_connections=2)):
         async with site(limits) as running, AsyncExitStack() as stack:
             url = f"ws://127.0.0.1:{running.port}/graphql"
             said = []

@@ -50,15 +50,15 @@ def test_the_limits_are_those_in_force() -> None:
         ("Expensive operations, many times", limits.budget, limits.budget_rate),
         ("Huge bodies and messages", transport.body_bytes),
         ("Flood of subscriptions", transport.operations_per_socket),
-        ("Flood of WebSockets and event streams", transport.sockets_per_customer, transport.sockets_per_address),
-        ("Flood of connections", transport.sockets_per_address, transport.connections),
+        ("Flood of WebSockets and event streams", transport.customer_connections, transport.address_connections),
+        ("Flood of connections", transport.address_connections, transport.connections),
         ("Silent WebSockets", transport.init_timeout),
         ("Endless pings, pongs and fragments of messages", transport.idle_frames),
         ("Endless heads and trailers", transport.head_bytes / 1024, transport.head_timeout),
         ("Endless pipelined requests", transport.pipelined),
         ("Requests that go on after their response", transport.head_timeout),
         ("Slow readers", transport.send_timeout),
-        ("Slow senders, slow operations", transport.execution_timeout),
+        ("Slow senders, slow operations", transport.operation_seconds),
     ):
         for number in numbers:
             assert re.search(rf"(?<![\d,]){number:,.0f}(?![\d,])", of[attack]), (attack, number)

@@ -228,7 +228,7 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 @asynccontextmanager
 async def site(
     limits: TransportLimits | None = None,
-    grace: float = 5,
+    grace_seconds: float = 5,
     unread: float = 20,
     authenticate: Callable[[str], Awaitable[Viewer]] = TOKENS.viewer,
     trusted: TrustedDocuments = NOTHING_TRUSTED,
@@ -238,7 +238,7 @@ async def site(
     endpoint = GraphQLEndpoint(EXECUTOR, authenticate, probe.context, limits, metrics=metrics, trusted=trusted)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
     listener = listen(port=0, unread=unread)
-    server = Server(patient(app, limits, metrics.turned_away), endpoint.drain, grace)
+    server = Server(patient(app, limits, metrics.turned_away), endpoint.drain, grace_seconds)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield Site(listener.getsockname()[1], probe, server, endpoint, metrics)

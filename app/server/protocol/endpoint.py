@@ -61,8 +61,8 @@ class GraphQLEndpoint:
         self._clock = clock
         self._journal = Journal(metrics or Metrics())
         self._operations = Operations(executor, trusted, context, limits, self._journal)
-        self._customers = Places(limits.sockets_per_customer)
-        self._addresses = Places(limits.sockets_per_address)
+        self._customers = Places(limits.customer_connections)
+        self._addresses = Places(limits.address_connections)
         origins = Origins(limits.allowed_origins, loopback=limits.loopback_origins)
         house = House(
             self._operations, authenticate, limits, clock, self._customers, self._addresses, origins, self._journal
@@ -122,12 +122,12 @@ class GraphQLEndpoint:
             self._take_place(request, viewer, held)
             return self._stream(asked, operation)
         answer = await _attended(request, self._operations.run(asked, operation))
-        return answer_response(answer, takes.media, request_id, self._limits.draft)
+        return answer_response(answer, takes.media, request_id, self._limits.http_draft)
 
     def _refusal(self, error: Exception, takes: Accepted, request_id: str) -> ASGIApp:
         shown = error if isinstance(error, TransportError) else masked(error, request_id)
         self._journal.refused(shown.entry["extensions"]["code"], request_id)
-        return error_response(shown, takes.media or JSON, request_id, self._limits.draft)
+        return error_response(shown, takes.media or JSON, request_id, self._limits.http_draft)
 
     def _admit(self, request: HTTPRequest, takes: Accepted) -> None:
         if self.draining:
@@ -149,7 +149,7 @@ class GraphQLEndpoint:
 
     async def _body(self, request: HTTPRequest) -> bytes:
         try:
-            async with asyncio.timeout(self._limits.execution_timeout) as arrival:
+            async with asyncio.timeout(self._limits.operation_seconds) as arrival:
                 self._arrivals.add(arrival)
                 if self.draining:  # it was told to stop while the keys were fetched, say
                     arrival.reschedule(0)

@@ -88,8 +88,8 @@ class Operations:
         self._limits = limits
         self._journal = journal
         self._outlive: set[asyncio.Task[Answer]] = set()
-        self._mutations = Places(limits.mutations_per_customer)
-        self._subscriptions = Places(limits.subscriptions_per_customer)
+        self._mutations = Places(limits.customer_mutations)
+        self._subscriptions = Places(limits.customer_subscriptions)
 
     def find(self, request: Request) -> Asked:
         """Return the operation that the request means, or the error that leaves nothing to run."""
@@ -152,7 +152,7 @@ class Operations:
         if isinstance(operation, Unreadable):
             return _refusal(describe([operation.error], None, request.id, _about(request, operation)))
         try:
-            async with asyncio.timeout(self._limits.execution_timeout) as deadline:
+            async with asyncio.timeout(self._limits.operation_seconds) as deadline:
                 with self._place(request, operation):
                     result = await self._executor.run(*self._arguments(request, operation))
             return self._answer(result, BAD_USER_INPUT, request, operation)

@@ -45,7 +45,7 @@ class Config(uvicorn.Config):
         )
         self.limits = limits
         self.turned_away = turned_away
-        self.lines = Places(limits.sockets_per_address)
+        self.lines = Places(limits.address_connections)
         # The application is not asked; it is typed in uvicorn's own words, which Starlette's do not match.
         self.proxies = ProxyHeadersMiddleware(app, self.forwarded_allow_ips).trusted_hosts  # type: ignore[arg-type]
 

@@ -27,10 +27,10 @@ DEFAULTS = TransportLimits()
 class Server(uvicorn.Server):
     """uvicorn, which closes all sockets at once when it is told to stop; this one lets `drain` end them first."""
 
-    def __init__(self, config: uvicorn.Config, drain: Drain, grace: float) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain, grace_seconds: float) -> None:
         super().__init__(config)
         self._drain = drain
-        self._grace = grace
+        self._grace_seconds = grace_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
@@ -40,10 +40,10 @@ class Server(uvicorn.Server):
 
     async def _finish(self) -> None:
         try:
-            async with asyncio.timeout(self._grace):
+            async with asyncio.timeout(self._grace_seconds):
                 await self._drain()
         except TimeoutError:
-            logger.warning("Some work was not done within %s seconds", self._grace)
+            logger.warning("Some work was not done within %s seconds", self._grace_seconds)
         except Exception:
             logger.exception("The end was not in good order")
 
@@ -72,10 +72,10 @@ async def serve(
     app: ASGIApp,
     listener: socket.socket,
     drain: Drain,
-    grace: float = 15,
+    grace_seconds: float,
     limits: TransportLimits = DEFAULTS,
     turned_away: TurnedAway = lambda code: None,
 ) -> None:
-    """Until SIGTERM or SIGINT. Then work in flight has `grace` seconds, and two more until it is cancelled."""
+    """Until SIGTERM or SIGINT. Then work in flight has `grace_seconds`, and two more until it is cancelled."""
     config = patient(app, within(allow_many_files(), limits), turned_away)
-    await Server(config, drain, grace).serve(sockets=[listener])
+    await Server(config, drain, grace_seconds).serve(sockets=[listener])

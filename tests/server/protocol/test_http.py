@@ -361,7 +361,7 @@ async def test_a_mutation_goes_on_when_the_client_leaves() -> None:
 
 @pytest.mark.parametrize("query", ["{ slow }", "mutation { slowNote }"])
 async def test_an_operation_may_not_take_too_long(query: str) -> None:
-    async with site(TransportLimits(execution_timeout=0.05)) as running, running.client() as client:
+    async with site(TransportLimits(operation_seconds=0.05)) as running, running.client() as client:
         response = await post(client, query, "application/json")
     assert response.status_code == 503
     assert codes(response.json()) == ["EXECUTION_TIMEOUT"]
@@ -369,7 +369,7 @@ async def test_an_operation_may_not_take_too_long(query: str) -> None:
 
 
 async def test_a_body_may_not_take_too_long() -> None:
-    async with site(TransportLimits(execution_timeout=0.05)) as running:
+    async with site(TransportLimits(operation_seconds=0.05)) as running:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         lines = ["POST /graphql HTTP/1.1", "Host: x", f"Authorization: Bearer {token()}", "Content-Length: 9"]
         writer.write("\r\n".join([*lines, "Content-Type: application/json", "", "{"]).encode())
@@ -399,12 +399,12 @@ async def test_get_can_be_turned_off() -> None:
     ],
 )
 async def test_the_draft_of_2026_can_be_chosen(query: str, accept: str, status: int) -> None:
-    async with site(TransportLimits(draft=True)) as running, running.client() as client:
+    async with site(TransportLimits(http_draft=True)) as running, running.client() as client:
         assert (await post(client, query, accept)).status_code == status
 
 
 async def test_the_draft_tells_bad_parameters_from_bad_json() -> None:
-    async with site(TransportLimits(draft=True)) as running, running.client() as client:
+    async with site(TransportLimits(http_draft=True)) as running, running.client() as client:
         assert (await client.post("/graphql", json={"query": 1})).status_code == 422
         assert (await client.post("/graphql", json=[])).status_code == 422
         json_type = {"content-type": "application/json"}

@@ -175,7 +175,7 @@ async def test_a_stream_that_was_asked_for_before_the_end_does_not_begin_after_i
 
 
 async def test_streams_of_a_customer_are_capped() -> None:
-    limits = TransportLimits(sockets_per_customer=1)
+    limits = TransportLimits(customer_connections=1)
     async with site(limits) as running, stream(running, "subscription { forever }") as first:
         await anext(events(first))
         async with stream(running, "subscription { forever }") as second:

@@ -211,7 +211,7 @@ async def test_so_is_one_that_says_nothing() -> None:
         assert running.turned_away("REQUEST_TIMEOUT") == 1
 
 
-@pytest.mark.parametrize("limits", [TransportLimits(sockets_per_customer=1), TransportLimits(sockets_per_address=1)])
+@pytest.mark.parametrize("limits", [TransportLimits(customer_connections=1), TransportLimits(address_connections=1)])
 async def test_so_is_one_too_many(limits: TransportLimits) -> None:
     async with site(limits) as running, greeted(running), talk(running) as client:
         with suppress(ConnectionClosed):
@@ -511,7 +511,7 @@ async def test_operations_of_a_socket_are_capped() -> None:
 
 
 async def test_operations_may_not_take_too_long() -> None:
-    async with site(TransportLimits(execution_timeout=0.05)) as running, greeted(running) as client:
+    async with site(TransportLimits(operation_seconds=0.05)) as running, greeted(running) as client:
         await client.subscribe("{ slow }")
         message = await client.hear()
     assert message["type"] == "error"
@@ -556,7 +556,7 @@ async def test_a_mutation_goes_on_when_the_client_leaves() -> None:
 
 
 async def test_mutations_of_a_customer_are_capped_though_their_client_does_not_wait() -> None:
-    async with site(TransportLimits(mutations_per_customer=1)) as running, greeted(running) as client:
+    async with site(TransportLimits(customer_mutations=1)) as running, greeted(running) as client:
         await client.subscribe("mutation { slowNote }", "1")
         await running.probe.until("slowNote began")
         await client.say({"id": "1", "type": "complete"})
@@ -567,7 +567,7 @@ async def test_mutations_of_a_customer_are_capped_though_their_client_does_not_w
 
 
 async def test_sockets_of_an_address_are_capped() -> None:
-    async with site(TransportLimits(sockets_per_address=2)) as running:
+    async with site(TransportLimits(address_connections=2)) as running:
         async with talk(running), talk(running), talk(running) as third:
             assert await third.closed() == (1013, "Too many connections")
         async with greeted(running):
@@ -575,7 +575,7 @@ async def test_sockets_of_an_address_are_capped() -> None:
 
 
 async def test_sockets_of_a_customer_are_capped() -> None:
-    async with site(TransportLimits(sockets_per_customer=1)) as running:
+    async with site(TransportLimits(customer_connections=1)) as running:
         async with greeted(running), talk(running) as second, talk(running) as other:
             await second.say({"type": "connection_init", "payload": authorization()})
             assert await second.closed() == (1013, "Too many connections")

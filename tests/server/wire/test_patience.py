@@ -231,7 +231,7 @@ async def test_a_websocket_on_a_connection_that_was_used_before_stays() -> None:
 
 async def test_an_address_has_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
-    async with site(TransportLimits(sockets_per_address=1, head_timeout=0.2)) as running:
+    async with site(TransportLimits(address_connections=1, head_timeout=0.2)) as running:
         async with stalled(running):
             heard = await said(running, b"", WHOLE)
             assert heard.startswith(b"HTTP/1.1 429")
@@ -244,12 +244,12 @@ async def test_an_address_has_so_many_connections(monkeypatch: pytest.MonkeyPatc
 
 async def test_those_that_are_websockets_are_counted_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
-    async with site(TransportLimits(sockets_per_address=1)) as running, talk(running), running.client() as client:
+    async with site(TransportLimits(address_connections=1)) as running, talk(running), running.client() as client:
         assert (await client.get("/nowhere")).status_code == 404
 
 
 async def test_a_proxy_that_we_believe_has_as_many_as_it_likes() -> None:
-    async with site(TransportLimits(sockets_per_address=1)) as running, stalled(running), running.client() as client:
+    async with site(TransportLimits(address_connections=1)) as running, stalled(running), running.client() as client:
         assert (await client.get("/nowhere")).status_code == 404
 
 

@@ -35,7 +35,7 @@ def streamed(client: httpx.AsyncClient, address: str) -> AbstractAsyncContextMan
 
 
 async def test_event_streams_and_websockets_of_one_network_are_counted_together() -> None:
-    limits = TransportLimits(sockets_per_address=1)
+    limits = TransportLimits(address_connections=1)
     async with site(limits) as running, running.client() as client, streamed(client, "2001:db8:1:2::1"):
         async with streamed(client, "2001:db8:1:2::2") as neighbour:
             assert neighbour.status_code == 429
@@ -47,7 +47,7 @@ async def test_event_streams_and_websockets_of_one_network_are_counted_together(
 
 async def test_who_is_no_proxy_of_ours_is_not_believed_about_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
-    limits = TransportLimits(sockets_per_address=1)
+    limits = TransportLimits(address_connections=1)
     first, second = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
     async with site(limits) as running, talk(running, **first), talk(running, **second) as refused:
         assert (await refused.closed())[0] == 1013
