@@ -31,7 +31,7 @@ from app.server.protocol.session import Authenticate, House
 from app.server.protocol.streams import EventStream
 from app.server.protocol.trusted import NOTHING_TRUSTED, TrustedDocuments
 from app.server.protocol.websocket import WebSockets
-from app.server.wire.places import Crowded, Places, line_of
+from app.server.quota import Quota, QuotaExceeded, address_key
 
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 JSON_BODY = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
@@ -61,8 +61,8 @@ class GraphQLEndpoint:
         self._clock = clock
         self._journal = Journal(metrics or Metrics())
         self._operations = Operations(executor, trusted, context, limits, self._journal)
-        self._customers = Places(limits.customer_connections)
-        self._addresses = Places(limits.address_connections)
+        self._customers = Quota(limits.customer_connections)
+        self._addresses = Quota(limits.address_connections)
         origins = Origins(limits.allowed_origins, loopback=limits.loopback_origins)
         house = House(
             self._operations, authenticate, limits, clock, self._customers, self._addresses, origins, self._journal
@@ -103,23 +103,23 @@ class GraphQLEndpoint:
         request = HTTPRequest(scope, receive)
         request_id = _request_id(request)
         takes = accepted(request.headers.get("accept", ""))
-        with self._requests.one(), ExitStack() as held:
+        with self._requests.one(), ExitStack() as slots:
             try:
-                response = await self._response(request, takes, request_id, held)
+                response = await self._response(request, takes, request_id, slots)
             except ClientDisconnect:
                 return
             except Exception as error:
                 response = self._refusal(error, takes, request_id)
             await response(scope, receive, send)
 
-    async def _response(self, request: HTTPRequest, takes: Accepted, request_id: str, held: ExitStack) -> ASGIApp:
+    async def _response(self, request: HTTPRequest, takes: Accepted, request_id: str, slots: ExitStack) -> ASGIApp:
         self._admit(request, takes)
         viewer = await self._authenticate(bearer(request.headers.get("authorization")))
         asked = Request(await self._parameters(request), viewer, request_id)
         operation = self._operations.find(asked)
         _check(request, takes, operation)
         if takes.media is None or operation.type is OperationType.SUBSCRIPTION:
-            self._take_place(request, viewer, held)
+            self._take_slots(request, viewer, slots)
             return self._stream(asked, operation)
         answer = await _attended(request, self._operations.run(asked, operation))
         return answer_response(answer, takes.media, request_id, self._limits.http_draft)
@@ -159,11 +159,11 @@ class GraphQLEndpoint:
                 raise Unavailable(STOPPING) from error
             raise TransportError(408, "REQUEST_TIMEOUT", "The request did not arrive in time") from error
 
-    def _take_place(self, request: HTTPRequest, viewer: Viewer, held: ExitStack) -> None:
+    def _take_slots(self, request: HTTPRequest, viewer: Viewer, slots: ExitStack) -> None:
         try:
-            held.enter_context(self._addresses.one(line_of(request.client)))
-            held.enter_context(self._customers.one(viewer.customer_id))
-        except Crowded as error:
+            slots.enter_context(self._addresses.slot(address_key(request.client)))
+            slots.enter_context(self._customers.slot(viewer.customer_id))
+        except QuotaExceeded as error:
             raise TransportError(429, TOO_MANY_CONNECTIONS, "Too many connections", retry_after="1") from error
 
     def _stream(self, asked: Request, operation: Asked) -> EventStream:

@@ -29,7 +29,7 @@ from app.server.limits import TransportLimits
 from app.server.protocol.journal import Journal
 from app.server.protocol.parameters import Parameters
 from app.server.protocol.trusted import TrustedDocuments
-from app.server.wire.places import Crowded, Places
+from app.server.quota import Quota, QuotaExceeded
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +88,8 @@ class Operations:
         self._limits = limits
         self._journal = journal
         self._outlive: set[asyncio.Task[Answer]] = set()
-        self._mutations = Places(limits.customer_mutations)
-        self._subscriptions = Places(limits.customer_subscriptions)
+        self._mutations = Quota(limits.customer_mutations)
+        self._subscriptions = Quota(limits.customer_subscriptions)
 
     def find(self, request: Request) -> Asked:
         """Return the operation that the request means, or the error that leaves nothing to run."""
@@ -132,11 +132,11 @@ class Operations:
 
     async def _stream(self, request: Request, operation: Operation) -> AsyncGenerator[Answer]:
         try:
-            with self._subscriptions.one(request.viewer.customer_id):
+            with self._subscriptions.slot(request.viewer.customer_id):
                 async with aclosing(self._executor.subscribe(*self._arguments(request, operation))) as results:
                     async for result in results:
                         yield _again(self._answer(result, None, request, operation))
-        except Crowded:
+        except QuotaExceeded:
             yield _crowded("subscriptions")
         except Exception as error:
             yield _again(self._failed(error, request, operation))
@@ -156,7 +156,7 @@ class Operations:
                 with self._place(request, operation):
                     result = await self._executor.run(*self._arguments(request, operation))
             return self._answer(result, BAD_USER_INPUT, request, operation)
-        except Crowded:
+        except QuotaExceeded:
             return _crowded("mutations")
         except TimeoutError as error:
             return self._late(request, operation) if deadline.expired() else self._failed(error, request, operation)
@@ -165,7 +165,7 @@ class Operations:
 
     def _place(self, request: Request, operation: Asked) -> AbstractContextManager[None]:
         is_mutation = operation.type is OperationType.MUTATION
-        return self._mutations.one(request.viewer.customer_id) if is_mutation else nullcontext()
+        return self._mutations.slot(request.viewer.customer_id) if is_mutation else nullcontext()
 
     def _arguments(self, request: Request, operation: Operation) -> tuple[Operation, Any, Mapping[str, Any], Any]:
         parameters = request.parameters

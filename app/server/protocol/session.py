@@ -41,7 +41,7 @@ from app.server.protocol.journal import Journal
 from app.server.protocol.operations import Answer, Operations, Request
 from app.server.protocol.origins import Origins
 from app.server.protocol.parameters import Parameters, decode
-from app.server.wire.places import Crowded, Places
+from app.server.quota import Quota, QuotaExceeded
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ class House:
     authenticate: Authenticate
     limits: TransportLimits
     clock: Callable[[], datetime]
-    customers: Places  # event streams take them, too
-    addresses: Places
+    customers: Quota  # event streams take them, too
+    addresses: Quota
     origins: Origins
     journal: Journal
 
@@ -104,7 +104,7 @@ class Conversation:
         self._viewer: Viewer | None = None
         self._running: dict[str, Running] = {}
         self._draining = False
-        self._places = ExitStack()
+        self._slot = ExitStack()
         self._deadline = asyncio.timeout(house.limits.init_timeout)
         self._farewell = Close(
             4408, "Connection initialisation timeout", "REQUEST_TIMEOUT"
@@ -112,7 +112,7 @@ class Conversation:
 
     async def last(self) -> None:
         """Until one side closes. Nothing of it is left afterwards, except that mutations go on to their end."""
-        with self._places:
+        with self._slot:
             async with asyncio.TaskGroup() as self._tasks:
                 close = await self._listen()
                 for running in self._running.values():
@@ -144,7 +144,7 @@ class Conversation:
                     await asyncio.sleep(0)  # others get their turn, however much one client says at once
         except Close as close:
             return close
-        except Crowded:
+        except QuotaExceeded:
             return Close(*CROWDED)
         except GONE:
             return None
@@ -179,7 +179,7 @@ class Conversation:
         self._greeted = True
         header = self._websocket.headers.get("authorization")
         viewer = await self._identify(_authorization(payload) or header)
-        self._places.enter_context(self._house.customers.one(viewer.customer_id))
+        self._slot.enter_context(self._house.customers.slot(viewer.customer_id))
         self._admit(viewer)
         await self._send({"type": "connection_ack"})
 

@@ -14,7 +14,7 @@ from app.server.errors import SERVICE_UNAVAILABLE
 from app.server.protocol.inflight import InFlight
 from app.server.protocol.origins import ORIGIN_NOT_ALLOWED, about_origin
 from app.server.protocol.session import CROWDED, GONE, Close, Conversation, House
-from app.server.wire.places import Crowded, line_of
+from app.server.quota import QuotaExceeded, address_key
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -61,11 +61,11 @@ class WebSockets:
         spoken = PROTOCOL in websocket["subprotocols"]
         await websocket.accept(PROTOCOL if spoken else None)
         try:
-            with self._house.addresses.one(line_of(websocket.client)):
+            with self._house.addresses.slot(address_key(websocket.client)):
                 await self._converse(websocket, request_id, spoken)
         except Close as close:
             await self._turn_away(websocket, request_id, close)
-        except Crowded:
+        except QuotaExceeded:
             await self._turn_away(websocket, request_id, Close(*CROWDED))
 
     async def _turn_away(self, websocket: WebSocket, request_id: str, close: Close) -> None:

@@ -14,8 +14,8 @@ from httptools import HttpParserCallbackError
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from app.server.quota import QuotaExceeded, address_key
 from app.server.wire.patience import Patient
-from app.server.wire.places import Crowded, line_of
 
 faults = logging.getLogger("uvicorn.error.faults")
 faults.setLevel(logging.ERROR)  # it warns of each request that is no HTTP: a stranger could fill the log
@@ -51,11 +51,11 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         self.logger = faults
-        self._place = ExitStack()
+        self._slot = ExitStack()
         if len(self.connections) > self._limits.connections:
             self._tell(CROWDED.code)
             self.transport.abort()
-        self._take_place()
+        self._take_slot()
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -90,14 +90,14 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         _leave(self._running)
         self._stop_waiting()
-        self._place.close()
+        self._slot.close()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
         if self.cycle and not self._is_answered():  # it would answer before the request that came first
             self.transport.close()
         else:
-            self._place.close()  # a WebSocket takes one of its own
+            self._slot.close()  # a WebSocket takes one of its own
             super().handle_websocket_upgrade()
 
     def _should_upgrade(self) -> bool:
@@ -117,13 +117,13 @@ class PatientHTTP(Patient, HttpToolsProtocol):
     def _has_body(self) -> bool:
         return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
 
-    def _take_place(self) -> None:
+    def _take_slot(self) -> None:
         """The connections of a proxy that we believe are many clients'."""
         if self.client and self.client[0] in self._own.proxies:
             return
         try:
-            self._place.enter_context(self._own.lines.one(line_of(self.client)))
-        except Crowded:
+            self._slot.enter_context(self._own.addresses.slot(address_key(self.client)))
+        except QuotaExceeded:
             self._refuse(CROWDED)
             self.transport.close()
 

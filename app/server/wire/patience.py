@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.server.limits import TransportLimits
-from app.server.wire.places import Places
+from app.server.quota import Quota
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Config(uvicorn.Config):
         )
         self.limits = limits
         self.turned_away = turned_away
-        self.lines = Places(limits.address_connections)
+        self.addresses = Quota(limits.address_connections)
         # The application is not asked; it is typed in uvicorn's own words, which Starlette's do not match.
         self.proxies = ProxyHeadersMiddleware(app, self.forwarded_allow_ips).trusted_hosts  # type: ignore[arg-type]
 

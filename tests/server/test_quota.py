@@ -1,4 +1,4 @@
-"""Whose connections are counted together."""
+"""Which connections share a quota."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 from app.server.limits import TransportLimits
-from app.server.wire.places import line_of
+from app.server.quota import address_key
 from tests.server.talk import talk
 from tests.server.toy import site
 
 
 @pytest.mark.parametrize(
-    ("client", "line"),
+    ("client", "key"),
     [
         ("192.0.2.1", "192.0.2.1"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
@@ -21,12 +21,12 @@ from tests.server.toy import site
         ("unix", "unix"),
     ],
 )
-def test_addresses_of_one_line_are_one(client: str, line: str) -> None:
-    assert line_of((client, 1)) == line
+def test_an_ipv6_address_has_the_key_of_its_network(client: str, key: str) -> None:
+    assert address_key((client, 1)) == key
 
 
-def test_a_client_without_an_address_has_a_line_too() -> None:
-    assert line_of(None) == ""
+def test_clients_without_an_address_share_one_key() -> None:
+    assert address_key(None) == ""
 
 
 def streamed(client: httpx.AsyncClient, address: str) -> AbstractAsyncContextManager[httpx.Response]:
@@ -45,7 +45,7 @@ async def test_event_streams_and_websockets_of_one_network_are_counted_together(
             assert stranger.status_code == 200
 
 
-async def test_who_is_no_proxy_of_ours_is_not_believed_about_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_x_forwarded_for_is_ignored_unless_a_trusted_proxy_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
     limits = TransportLimits(address_connections=1)
     first, second = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
