@@ -20,7 +20,7 @@ from app.demo import CUSTOMER
 from app.domain.viewer import Permission
 from app.logs import configure_logs
 from app.main import CantStart, Server, build_server, build_tokens
-from app.server.wire.listener import listen
+from app.server.wire.serve import listen
 from app.server.wire.serve import serve as serve_until_stopped
 from app.settings import Settings, unknown_variables
 from app.watch import NoToken, Unreachable, watch_transfers

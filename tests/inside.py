@@ -11,8 +11,7 @@ from pydantic import SecretStr
 
 from app.main import House, build_house, build_server
 from app.server.limits import TransportLimits
-from app.server.wire.listener import listen
-from app.server.wire.serve import Server, patient
+from app.server.wire.serve import DrainingServer, configure, listen
 from app.settings import Settings
 from tests.serving import SECRET, Client, token
 
@@ -38,8 +37,8 @@ async def inside(settings: Settings, **adapters: Any) -> AsyncIterator[Inside]:
     """Running and ready, until the block ends. `adapters` are those of `build_house`."""
     house, limits = build_house(settings, **adapters), TransportLimits()
     built = build_server(settings, house=house)
-    listener = listen(port=0)
-    server = Server(patient(built.app, limits), built.endpoint.drain, grace_seconds=5)
+    listener = listen("127.0.0.1", 0)
+    server = DrainingServer(configure(built.app, limits), built.endpoint.drain, grace_seconds=5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         async with asyncio.timeout(20):

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.server.wire.listener import listen
+from app.server.wire.serve import listen
 from app.storage.claim import Claim
 from tests.builders import CUSTOMER
 from tests.serving import TRANSFERS, Served, free_port, until_ready
@@ -194,7 +194,7 @@ def test_a_trusted_document_that_asks_for_what_is_hidden(tmp_path: Path) -> None
 
 
 def test_a_port_in_use() -> None:
-    with listen(port=0) as taken:
+    with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         code, told = said("serve", port=str(port))
     why = "it is in use; --port or TRANSFERS_PORT names another"

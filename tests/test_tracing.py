@@ -20,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from app.domain.calls import MuteDirection
 from app.domain.orders import Order, OrderKind
 from app.ports import NOBODY, OrderRefused
-from app.server.wire.listener import listen
+from app.server.wire.serve import listen
 from app.tracing import CLOSE_SECONDS, Tracing
 from tests.builders import TRANSFER
 from tests.serving import TLS, receive, send, serving
@@ -191,7 +191,7 @@ async def test_an_order_that_is_refused_tells_by_what_and_not_in_which_words() -
 
 
 async def test_a_collector_that_does_not_answer_does_not_hold_up_the_end() -> None:
-    with listen(port=0) as silent:
+    with listen("127.0.0.1", 0) as silent:
         tracing = Tracing(f"http://127.0.0.1:{silent.getsockname()[1]}")
         with tracing.observer(NOBODY).carrying_out(DIAL, TRANSFER):
             pass

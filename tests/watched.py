@@ -17,8 +17,7 @@ from sqlalchemy import text
 
 from app.logs import configure_logs
 from app.main import build_server
-from app.server.wire.listener import listen
-from app.server.wire.serve import serve
+from app.server.wire.serve import listen, serve
 from app.settings import Settings
 from app.storage.database import READERS, Database
 
@@ -43,7 +42,7 @@ async def tidy_up(database: Database) -> None:
 
 async def main(settings: Settings) -> None:
     server = build_server(settings)
-    listener = listen(port=settings.port)
+    listener = listen("127.0.0.1", settings.port)
     telling = asyncio.create_task(tell(sys.stdin, server.house.database))
     await serve(server.app, listener, server.endpoint.drain, settings.grace_seconds)
     telling.cancel()

@@ -11,8 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from app.main import build_server
-from app.server.wire.listener import listen
-from app.server.wire.serve import Server, patient
+from app.server.wire.serve import DrainingServer, configure, listen
 from app.settings import Settings
 from tests.serving import SECRET, TLS, token
 
@@ -40,8 +39,8 @@ async def premises(folder: Path, is_demo: bool = False, **given: Any) -> AsyncIt
     url = f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"
     settings = Settings(database_url=url, auth_secret=SecretStr(SECRET), **given)
     built = build_server(settings, is_demo)
-    listener = listen(port=0)
-    server = Server(patient(built.app, built.limits), built.endpoint.drain, 5)
+    listener = listen("127.0.0.1", 0)
+    server = DrainingServer(configure(built.app, built.limits), built.endpoint.drain, 5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         async with asyncio.timeout(20):  # two that migrate in one process at once would take each other's connection

@@ -12,8 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 
 from app.server.protocol.endpoint import GraphQLEndpoint
-from app.server.wire.listener import listen
-from app.server.wire.serve import serve
+from app.server.wire.serve import listen, serve
 from tests.server.toy import EXECUTOR, TOKENS, Probe
 
 
@@ -22,7 +21,7 @@ async def main(port: int, grace: float) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, probe.gate.set)
     endpoint = GraphQLEndpoint(EXECUTOR, TOKENS.viewer, probe.context)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
-    listener = listen(port=port)
+    listener = listen("127.0.0.1", port)
     print(listener.getsockname()[1], flush=True)
     await serve(app, listener, endpoint.drain, grace)
 

@@ -25,8 +25,7 @@ from app.domain.viewer import Permission, Viewer
 from app.server.auth import KeySet, PublicKey, Secret, Tokens, bearer
 from app.server.errors import Unauthenticated, Unavailable
 from app.server.limits import TransportLimits
-from app.server.wire.listener import listen
-from app.server.wire.serve import Server, patient
+from app.server.wire.serve import DrainingServer, configure, listen
 
 SECRET = "a secret that is only good for tests"
 CUSTOMER = "5e4a0680-804e-11ec-8477-2fea5968d85b"
@@ -295,9 +294,9 @@ def _jwk(key: PrivateKey) -> dict[str, Any]:
 @asynccontextmanager
 async def published(publisher: Publisher) -> AsyncIterator[str]:
     """On a thread of its own, as it would be on a machine of its own."""
-    listener = listen(port=0)
+    listener = listen("127.0.0.1", 0)
     app = Starlette(routes=[Route("/keys", publisher.answer)])
-    server = Server(patient(app, TransportLimits()), _nothing, 1)
+    server = DrainingServer(configure(app, TransportLimits()), _nothing, 1)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

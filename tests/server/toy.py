@@ -24,8 +24,7 @@ from app.server.limits import TransportLimits
 from app.server.metrics import Metrics
 from app.server.protocol.endpoint import GraphQLEndpoint
 from app.server.protocol.trusted import NOTHING_TRUSTED, TrustedDocuments
-from app.server.wire.listener import listen
-from app.server.wire.serve import Server, patient
+from app.server.wire.serve import DrainingServer, configure, listen
 
 CUSTOMER = "5e4a0680-804e-11ec-8477-2fea5968d85b"
 OTHER_CUSTOMER = "aaaaaaaa-804e-11ec-8477-2fea5968d85b"
@@ -205,7 +204,7 @@ class Site:
 
     port: int
     probe: Probe
-    server: Server
+    server: DrainingServer
     endpoint: GraphQLEndpoint
     metrics: Metrics
 
@@ -229,7 +228,7 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 async def site(
     limits: TransportLimits | None = None,
     grace_seconds: float = 5,
-    unread: float = 20,
+    user_timeout: float = 20,
     authenticate: Callable[[str], Awaitable[Viewer]] = TOKENS.viewer,
     trusted: TrustedDocuments = NOTHING_TRUSTED,
 ) -> AsyncIterator[Site]:
@@ -237,8 +236,8 @@ async def site(
     probe, metrics = Probe(), Metrics()
     endpoint = GraphQLEndpoint(EXECUTOR, authenticate, probe.context, limits, metrics=metrics, trusted=trusted)
     app = Starlette(routes=[Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)])
-    listener = listen(port=0, unread=unread)
-    server = Server(patient(app, limits, metrics.turned_away), endpoint.drain, grace_seconds)
+    listener = listen("127.0.0.1", 0, user_timeout=user_timeout)
+    server = DrainingServer(configure(app, limits, metrics.turned_away), endpoint.drain, grace_seconds)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield Site(listener.getsockname()[1], probe, server, endpoint, metrics)

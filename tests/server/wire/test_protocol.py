@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from app.server.limits import TransportLimits
-from app.server.wire.listener import listen
+from app.server.wire.serve import listen
 from tests.server.lines import Written
 from tests.server.talk import PROTOCOL, Talk, talk
 from tests.server.toy import Site, codes, site, token
@@ -80,14 +80,14 @@ async def stalled(running: Site) -> AsyncIterator[Stalled]:
 
 @pytest.mark.parametrize("way", [Stalled.ask_by_websocket, Stalled.ask_by_event_stream])
 async def test_a_reader_that_stalls_is_cut(way: Way) -> None:
-    async with site(TransportLimits(send_timeout=0.5), unread=3600) as running, stalled(running) as reader:
+    async with site(TransportLimits(send_timeout=0.5), user_timeout=3600) as running, stalled(running) as reader:
         await way(reader)
         await running.probe.until("forever ended")
         assert running.probe.seen["large"] * SIZE < 20_000_000  # what the kernel takes, and one event more
 
 
 async def test_meanwhile_others_are_not_delayed() -> None:
-    async with site(unread=3600) as running, stalled(running) as reader, running.client() as client:
+    async with site(user_timeout=3600) as running, stalled(running) as reader, running.client() as client:
         await reader.ask_by_websocket()
         await running.probe.until("large")
         began = asyncio.get_running_loop().time()
@@ -98,7 +98,7 @@ async def test_meanwhile_others_are_not_delayed() -> None:
 
 
 async def test_pings_of_a_reader_that_stalls_are_not_answered_any_more() -> None:
-    async with site(TransportLimits(send_timeout=0.5), unread=3600) as running, stalled(running) as reader:
+    async with site(TransportLimits(send_timeout=0.5), user_timeout=3600) as running, stalled(running) as reader:
         await reader.ask_by_websocket()
         await running.probe.until("large")
         for _ in range(100):
@@ -110,14 +110,14 @@ async def test_pings_of_a_reader_that_stalls_are_not_answered_any_more() -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [Stalled.ask_by_websocket, Stalled.ask_by_event_stream])
 async def test_the_kernel_cuts_it_too(way: Way) -> None:
-    async with site(TransportLimits(send_timeout=3600), unread=1) as running, stalled(running) as reader:
+    async with site(TransportLimits(send_timeout=3600), user_timeout=1) as running, stalled(running) as reader:
         await way(reader)
         await running.probe.until("forever ended")
 
 
 @LINUX
 def test_the_listener_is_on_loopback_and_hands_its_patience_down() -> None:
-    with listen(port=0, unread=7) as listener, socket.create_connection(listener.getsockname()) as client:
+    with listen("127.0.0.1", 0, user_timeout=7) as listener, socket.create_connection(listener.getsockname()) as client:
         accepted, _ = listener.accept()
         with accepted:
             assert listener.getsockname()[0] == "127.0.0.1"

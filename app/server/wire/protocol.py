@@ -1,8 +1,4 @@
-"""What makes uvicorn's protocols cut a peer that reads too little, and tell of those that are turned away.
-
-A transport whose buffer is full waits for the peer, and whoever sends waits with it: closing it politely waits too.
-So a timer aborts it. It stops when the peer has read enough for the buffer to take more.
-"""
+"""What our HTTP and our WebSocket protocol share: the limits, the report of refusals, and the write timeout."""
 
 import asyncio
 import logging
@@ -18,10 +14,12 @@ from app.server.quota import Quota
 logger = logging.getLogger(__name__)
 
 TurnedAway = Callable[[str], None]
-"""Is told the code of each refusal: the application never hears of those."""
+"""Called with the error code of each request that is refused before the application sees it."""
 
 
 class Config(uvicorn.Config):
+    WRITTEN_AGAINST = "uvicorn 0.54.0"
+
     def __init__(
         self,
         app: ASGIApp,
@@ -35,51 +33,58 @@ class Config(uvicorn.Config):
             http=http,
             ws=ws,
             ws_max_size=limits.body_bytes,
-            ws_per_message_deflate=False,  # 40 kB a socket and twice the work, to save bandwidth that is not scarce
+            ws_per_message_deflate=False,  # compression takes 40 kB a socket and twice the CPU; bandwidth is not scarce
             log_config=None,
             access_log=False,
             server_header=False,
             lifespan="on",
-            reset_contextvars=True,  # a pipelined request would begin with the ids of the one before it
+            reset_contextvars=True,  # otherwise a pipelined request logs the ids of the request before it
             timeout_graceful_shutdown=2,
         )
         self.limits = limits
         self.turned_away = turned_away
         self.addresses = Quota(limits.address_connections)
-        # The application is not asked; it is typed in uvicorn's own words, which Starlette's do not match.
+        # The middleware is made only to read its list of trusted proxies; it never calls the application.
+        # The type error: uvicorn and Starlette have different types for an application.
         self.proxies = ProxyHeadersMiddleware(app, self.forwarded_allow_ips).trusted_hosts  # type: ignore[arg-type]
 
 
-class Patient(asyncio.Protocol):
+class LimitedProtocol(asyncio.Protocol):
+    """A mixin for uvicorn's protocols. It aborts a connection whose client reads too slowly.
+
+    With a full write buffer, `send` and a graceful close both block. So a timer starts at the high-water mark of the
+    buffer. It aborts the connection, unless the client reads enough to bring the buffer below its low-water mark.
+    """
+
     config: uvicorn.Config
     transport: asyncio.Transport
-    _timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
 
     @property
-    def _own(self) -> Config:
+    def _config(self) -> Config:
         assert isinstance(self.config, Config)
         return self.config
 
     @property
     def _limits(self) -> TransportLimits:
-        return self._own.limits
+        return self._config.limits
 
-    def _tell(self, code: str) -> None:
+    def _report_refusal(self, code: str) -> None:
         logger.info("request refused", extra={"outcome": code})
-        self._own.turned_away(code)
+        self._config.turned_away(code)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._timer = asyncio.get_running_loop().call_later(self._limits.send_timeout, self.transport.abort)
+        self._write_timer = asyncio.get_running_loop().call_later(self._limits.send_timeout, self.transport.abort)
 
     def resume_writing(self) -> None:
-        self._stop()
+        self._stop_write_timer()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
-    def _stop(self) -> None:
-        if self._timer:
-            self._timer.cancel()
+    def _stop_write_timer(self) -> None:
+        if self._write_timer:
+            self._write_timer.cancel()
