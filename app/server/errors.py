@@ -1,4 +1,4 @@
-"""What a client is told when something goes wrong: a code, a safe message, and never a trace."""
+"""Errors as clients see them: a code and a safe message, never a stack trace."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,16 @@ TOO_MANY_OPERATIONS = "TOO_MANY_OPERATIONS"
 
 
 class TransportError(Exception):
-    """A request that is answered before any operation runs. The message is shown to the client."""
+    """An error before any operation runs. The client sees the message.
+
+    `formatted` is the error as it stands in the response.
+    """
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
-        self.entry = entry(message, code)
+        self.formatted = formatted_error(message, code)
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -37,7 +40,7 @@ class BadRequest(TransportError):
 
 
 class BadParameters(BadRequest):
-    """Well-formed JSON that is no GraphQL request."""
+    """The body is valid JSON but not a GraphQL request."""
 
 
 class Unauthenticated(TransportError):
@@ -46,32 +49,32 @@ class Unauthenticated(TransportError):
 
 
 class Unavailable(TransportError):
-    """Not the client's fault, and worth another try."""
+    """A temporary problem of the server. The client should try again."""
 
     def __init__(self, message: str) -> None:
         super().__init__(503, SERVICE_UNAVAILABLE, message, retry_after="1")
 
 
-def entry(message: str, code: str, **extensions: str) -> dict[str, Any]:
+def formatted_error(message: str, code: str, **extensions: str) -> dict[str, Any]:
     return {"message": message, "extensions": {"code": code, **extensions}}
 
 
 def fault(error: BaseException | None, request_id: str, about: Mapping[str, object]) -> dict[str, Any]:
-    """Hide a bug of ours from the client, and show it to the operator under the same request id.
+    """Log an internal error, and return the error that the client sees, with the same request id.
 
-    A database that does not take the work now is no bug: it is worth another try.
+    An unavailable database is not an internal error: the client is told to try again.
     """
     if isinstance(error, DatabaseUnavailable):
-        logger.warning("No database for %(operation)s", about, extra={**about, "why": str(error)})
-        return entry("The database does not answer now: try again", SERVICE_UNAVAILABLE, requestId=request_id)
+        logger.warning("The database is unavailable for %(operation)s", about, extra={**about, "why": str(error)})
+        return formatted_error("The database is unavailable: try again", SERVICE_UNAVAILABLE, requestId=request_id)
     logger.error("Internal server error in %(operation)s", about, exc_info=error, extra=dict(about))
-    return entry("Internal server error", INTERNAL_SERVER_ERROR, requestId=request_id)
+    return formatted_error("Internal server error", INTERNAL_SERVER_ERROR, requestId=request_id)
 
 
 def describe(
     errors: Sequence[GraphQLError], default: str | None, request_id: str, about: Mapping[str, object]
 ) -> list[dict[str, Any]]:
-    """The errors as a client may see them. `default` is the code of those that belong to no field."""
+    """Return the errors as the client sees them. `default` is the code of errors that belong to no field."""
     return [_described(error, default, request_id, about) for error in errors]
 
 
@@ -88,33 +91,36 @@ def _described(
 
 
 def _public_code(error: GraphQLError, default: str | None) -> str | None:
-    """None for a fault. Whoever raises an error for the client to see says so by giving it a code."""
+    """Return the code of an error that the client may see, or None for an internal error.
+
+    An error with a code in its extensions was raised for the client to see.
+    """
     cause = error.original_error
     code = (error.extensions or {}).get("code")
     if isinstance(code, str) and isinstance(cause, GraphQLError | None):
         return code
     if error.path is not None:
-        return BAD_USER_INPUT if _of_argument(cause) else None
+        return BAD_USER_INPUT if _is_bad_argument(cause) else None
     if isinstance(error, GraphQLSyntaxError):
         return GRAPHQL_PARSE_FAILED
     if cause is not None and not error.nodes:
         return None
-    return BAD_USER_INPUT if _of_variable(error) else default
+    return BAD_USER_INPUT if _is_bad_variable(error) else default
 
 
-def _of_argument(cause: Exception | None) -> bool:
-    # graphql-core points at the argument that it could not coerce; what a resolver or a scalar raises points nowhere.
+def _is_bad_argument(cause: Exception | None) -> bool:
+    # The error of an argument that graphql-core can't coerce has nodes. An error of a resolver or a scalar has none.
     return isinstance(cause, GraphQLError) and bool(cause.nodes)
 
 
-def _of_variable(error: GraphQLError) -> bool:
-    # A validation rule that points at a variable's definition has no error beneath it, coercion has.
+def _is_bad_variable(error: GraphQLError) -> bool:
+    # The error of a variable that can't be coerced has an original error. The error of a validation rule has none.
     node = error.nodes[0] if error.nodes else None
     return isinstance(node, VariableDefinitionNode) and isinstance(error.original_error, GraphQLError)
 
 
 def masked(error: Exception, request_id: str) -> TransportError:
-    """A fault outside any operation."""
-    masked = TransportError(500, INTERNAL_SERVER_ERROR, "Internal server error")
-    masked.entry = fault(error, request_id, {"request_id": request_id, "operation": "the transport"})
-    return masked
+    """Log an internal error outside of operations, and return the error that the client sees."""
+    shown = TransportError(500, INTERNAL_SERVER_ERROR, "Internal server error")
+    shown.formatted = fault(error, request_id, {"request_id": request_id, "operation": "the transport"})
+    return shown

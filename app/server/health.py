@@ -1,4 +1,4 @@
-"""Whether the server runs, and whether it is of use."""
+"""Health checks: whether the process runs, and whether it can serve requests."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 
 def health(is_ready: Callable[[], Awaitable[bool]]) -> list[Route]:
-    """`/healthz`: the process answers. `/readyz`: storage and engine answer too."""
+    """Return the routes `/healthz` (the process answers) and `/readyz` (the database and the engine answer too)."""
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")

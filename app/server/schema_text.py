@@ -17,7 +17,7 @@ from app.server.protocol.session import Authenticate
 
 
 def schema_text(sdl: Callable[[], str], authenticate: Authenticate, journal: Journal) -> Route:
-    """The page. It wants a token, as introspection does. `sdl` is asked once, at the first request."""
+    """Return the route. It requires a token, as introspection does. `sdl` is called once, at the first request."""
     text = cache(sdl)
 
     async def schema_graphql(request: Request) -> Response:
@@ -25,9 +25,9 @@ def schema_text(sdl: Callable[[], str], authenticate: Authenticate, journal: Jou
             await authenticate(bearer(request.headers.get("authorization")))
         except TransportError as error:
             request_id = uuid.uuid4().hex
-            journal.refused(error.entry["extensions"]["code"], request_id)
-            return error_response(error, JSON, request_id, draft=False)
-        # As text/plain a browser shows it; application/graphql, which nobody has registered, it would save as a file.
+            journal.refused(error.formatted["extensions"]["code"], request_id)
+            return error_response(error, JSON, request_id, http_draft=False)
+        # A browser shows text/plain. It would save application/graphql, which is not a registered type, as a file.
         return PlainTextResponse(text(), headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
 
     return Route("/schema.graphql", schema_graphql)

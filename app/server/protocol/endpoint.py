@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: queries, mutations and event streams, and the way in for WebSockets."""
+"""The GraphQL endpoint: queries and mutations over HTTP, event streams, and the hand-over to WebSockets."""
 
 import asyncio
 import re
@@ -27,23 +27,23 @@ from app.server.protocol.operations import Answer, Asked, Context, Operations, R
 from app.server.protocol.origins import CrossOrigin, Origins
 from app.server.protocol.parameters import Parameters
 from app.server.protocol.responses import answer_response, error_response
-from app.server.protocol.session import Authenticate, House
+from app.server.protocol.session import Authenticate, Shared
 from app.server.protocol.streams import EventStream
 from app.server.protocol.trusted import NOTHING_TRUSTED, TrustedDocuments
 from app.server.protocol.websocket import WebSockets
 from app.server.quota import Quota, QuotaExceeded, address_key
 
-SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 JSON_BODY = re.compile(r'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
-STOPPING = "The server is about to stop"
+STOPPING = "The server is shutting down"
 DEFAULTS = TransportLimits()
 
 
 class GraphQLEndpoint:
-    """An ASGI application. `authenticate` makes a viewer of a token, `context` what resolvers get for one operation.
+    """An ASGI application. `authenticate` returns the viewer of a token, `context` makes the context of an operation.
 
-    There is no further check against cross-site requests (CSRF): without an Authorization header nothing runs, and that
-    header makes every browser ask first (preflight).
+    No further protection against cross-site request forgery (CSRF) is needed: nothing runs without an Authorization
+    header, and a browser sends that header to another origin only after a preflight.
     """
 
     def __init__(
@@ -64,36 +64,38 @@ class GraphQLEndpoint:
         self._customers = Quota(limits.customer_connections)
         self._addresses = Quota(limits.address_connections)
         origins = Origins(limits.allowed_origins, loopback=limits.loopback_origins)
-        house = House(
+        shared = Shared(
             self._operations, authenticate, limits, clock, self._customers, self._addresses, origins, self._journal
         )
-        self._sockets = WebSockets(house)
+        self._sockets = WebSockets(shared)
         self._http = CrossOrigin(self._respond, origins, self._refuse_page)
-        self._requests = InFlight()
+        self._in_flight = InFlight()
         self._streams: WeakSet[EventStream] = WeakSet()
+        # The timeouts of bodies that are being read. Draining ends them: a client that has stopped sending would delay
+        # the shutdown.
         self._arrivals: WeakSet[asyncio.Timeout] = WeakSet()
-        """Of bodies: a client that sends no more would hold up the end."""
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         handle = self._sockets if scope["type"] == "websocket" else self._http
-        await handle(scope, receive, send)
+        with self._in_flight.track():
+            await handle(scope, receive, send)
 
     @property
     def connections(self) -> int:
-        """WebSockets and event streams that are open."""
+        """The number of open WebSockets and event streams."""
         return len(self._addresses)
 
     async def drain(self) -> None:
-        """Take no new work, end subscriptions so that clients connect again, and let the rest finish."""
+        """Refuse new work, end subscriptions so that clients connect again, and wait for queries and mutations."""
         self.draining = True
         for stream in self._streams:
             stream.cut()
         for arrival in self._arrivals:
-            with suppress(RuntimeError):  # it is over already
+            with suppress(RuntimeError):  # the body has arrived already
                 arrival.reschedule(0)
         await self._sockets.drain()
-        await self._requests.settle()
+        await self._in_flight.wait()
         await self._operations.settle()
 
     def _refuse_page(self, code: str, about: dict[str, str]) -> None:
@@ -103,13 +105,13 @@ class GraphQLEndpoint:
         request = HTTPRequest(scope, receive)
         request_id = _request_id(request)
         takes = accepted(request.headers.get("accept", ""))
-        with self._requests.one(), ExitStack() as slots:
+        with ExitStack() as slots:
             try:
                 response = await self._response(request, takes, request_id, slots)
             except ClientDisconnect:
                 return
             except Exception as error:
-                response = self._refusal(error, takes, request_id)
+                response = self._error_response(error, takes, request_id)
             await response(scope, receive, send)
 
     async def _response(self, request: HTTPRequest, takes: Accepted, request_id: str, slots: ExitStack) -> ASGIApp:
@@ -121,12 +123,12 @@ class GraphQLEndpoint:
         if takes.media is None or operation.type is OperationType.SUBSCRIPTION:
             self._take_slots(request, viewer, slots)
             return self._stream(asked, operation)
-        answer = await _attended(request, self._operations.run(asked, operation))
+        answer = await _while_connected(request, self._operations.run(asked, operation))
         return answer_response(answer, takes.media, request_id, self._limits.http_draft)
 
-    def _refusal(self, error: Exception, takes: Accepted, request_id: str) -> ASGIApp:
+    def _error_response(self, error: Exception, takes: Accepted, request_id: str) -> ASGIApp:
         shown = error if isinstance(error, TransportError) else masked(error, request_id)
-        self._journal.refused(shown.entry["extensions"]["code"], request_id)
+        self._journal.refused(shown.formatted["extensions"]["code"], request_id)
         return error_response(shown, takes.media or JSON, request_id, self._limits.http_draft)
 
     def _admit(self, request: HTTPRequest, takes: Accepted) -> None:
@@ -136,28 +138,28 @@ class GraphQLEndpoint:
         if request.method not in allowed:
             raise _not_allowed("The method is not allowed", *allowed)
         if takes.media is None and not takes.stream:
-            raise TransportError(406, "NOT_ACCEPTABLE", "Answers are JSON or event streams")
+            raise TransportError(406, "NOT_ACCEPTABLE", "Responses are JSON or event streams; Accept allows neither")
 
     async def _parameters(self, request: HTTPRequest) -> Parameters:
         if request.method == "GET":
             return Parameters.of_url(request.query_params)
         if not JSON_BODY.fullmatch(request.headers.get("content-type", "")):
-            raise TransportError(415, "UNSUPPORTED_MEDIA_TYPE", "Requests are application/json in UTF-8")
+            raise TransportError(415, "UNSUPPORTED_MEDIA_TYPE", "The Content-Type must be application/json in UTF-8")
         if request.headers.get("content-encoding", "identity") != "identity":
-            raise TransportError(415, "UNSUPPORTED_MEDIA_TYPE", "Requests are not compressed")
+            raise TransportError(415, "UNSUPPORTED_MEDIA_TYPE", "Compressed requests are not supported")
         return Parameters.of_body(await self._body(request))
 
     async def _body(self, request: HTTPRequest) -> bytes:
         try:
             async with asyncio.timeout(self._limits.operation_seconds) as arrival:
                 self._arrivals.add(arrival)
-                if self.draining:  # it was told to stop while the keys were fetched, say
+                if self.draining:  # the shutdown began during authentication
                     arrival.reschedule(0)
                 return await _read(request, self._limits.body_bytes)
         except TimeoutError as error:
             if self.draining:
                 raise Unavailable(STOPPING) from error
-            raise TransportError(408, "REQUEST_TIMEOUT", "The request did not arrive in time") from error
+            raise TransportError(408, "REQUEST_TIMEOUT", "The body did not arrive in time") from error
 
     def _take_slots(self, request: HTTPRequest, viewer: Viewer, slots: ExitStack) -> None:
         try:
@@ -167,7 +169,7 @@ class GraphQLEndpoint:
             raise TransportError(429, TOO_MANY_CONNECTIONS, "Too many connections", retry_after="1") from error
 
     def _stream(self, asked: Request, operation: Asked) -> EventStream:
-        if self.draining:  # it was told to stop while the request arrived
+        if self.draining:  # the shutdown began while the body arrived
             raise Unavailable(STOPPING)
         lifetime = (asked.viewer.expires_at - self._clock()).total_seconds()
         stream = EventStream(self._operations.stream(asked, operation), lifetime, self._limits.heartbeat, asked.id)
@@ -177,9 +179,9 @@ class GraphQLEndpoint:
 
 def _check(request: HTTPRequest, takes: Accepted, operation: Asked) -> None:
     if request.method == "GET" and operation.type is OperationType.MUTATION:
-        raise _not_allowed("Mutations are sent by POST", "POST")
+        raise _not_allowed("A mutation must be sent by POST", "POST")
     if operation.type is OperationType.SUBSCRIPTION and not takes.stream:
-        raise TransportError(406, "NOT_ACCEPTABLE", "Subscriptions are text/event-stream, or go over a WebSocket")
+        raise TransportError(406, "NOT_ACCEPTABLE", "A subscription needs Accept: text/event-stream, or a WebSocket")
 
 
 def _not_allowed(message: str, *methods: str) -> TransportError:
@@ -188,11 +190,11 @@ def _not_allowed(message: str, *methods: str) -> TransportError:
 
 def _request_id(request: HTTPRequest) -> str:
     given = request.headers.get("x-request-id", "")
-    return given if SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 async def _read(request: HTTPRequest, limit: int) -> bytes:
-    too_large = TransportError(413, "PAYLOAD_TOO_LARGE", f"Requests have at most {limit} bytes")
+    too_large = TransportError(413, "PAYLOAD_TOO_LARGE", f"A body may have at most {limit} bytes")
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > limit:
         raise too_large
@@ -204,11 +206,11 @@ async def _read(request: HTTPRequest, limit: int) -> bytes:
     return bytes(body)
 
 
-async def _attended(request: HTTPRequest, work: Awaitable[Answer]) -> Answer:
-    """Raises ClientDisconnect, and cancels the work, when the client leaves before it is done."""
+async def _while_connected(request: HTTPRequest, work: Awaitable[Answer]) -> Answer:
+    """Await the work. If the client leaves first, cancel the work and raise ClientDisconnect."""
     try:
         async with asyncio.timeout(None) as end:
-            watch = asyncio.create_task(_end_with_client(request, end))
+            watch = asyncio.create_task(_end_at_disconnect(request, end))
             try:
                 return await work
             finally:
@@ -217,7 +219,7 @@ async def _attended(request: HTTPRequest, work: Awaitable[Answer]) -> Answer:
         raise ClientDisconnect from error
 
 
-async def _end_with_client(request: HTTPRequest, end: asyncio.Timeout) -> None:
+async def _end_at_disconnect(request: HTTPRequest, end: asyncio.Timeout) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     end.reschedule(0)

@@ -1,4 +1,4 @@
-"""Counts what is under way, so that the end of it can be awaited."""
+"""A counter of what is in flight, for a shutdown that waits for it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ class InFlight:
         self._idle.set()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def track(self) -> Iterator[None]:
+        """Count the block as in flight."""
         self._count += 1
         self._idle.clear()
         try:
@@ -22,5 +23,6 @@ class InFlight:
             if not self._count:
                 self._idle.set()
 
-    async def settle(self) -> None:
+    async def wait(self) -> None:
+        """Wait until nothing is in flight."""
         await self._idle.wait()

@@ -1,4 +1,4 @@
-"""What a client takes for an answer: the Accept header."""
+"""Content negotiation: which response the Accept header allows."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,27 +6,27 @@ from functools import lru_cache
 JSON = "application/json"
 RESPONSE = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
-MOST_CHARACTERS = 1_000  # a browser's has some hundred
+MOST_CHARACTERS = 1_000  # the header of a browser has about a hundred
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    media: str | None  # of a single answer: JSON or RESPONSE, None when only a stream will do
-    stream: bool
+    media: str | None  # of a single response: JSON or RESPONSE; None if the client accepts neither
+    stream: bool  # whether the client accepts an event stream
 
 
 NOTHING = Accepted(None, stream=False)
 
 
 def accepted(accept: str) -> Accepted:
-    """JSON unless something else is preferred, and a stream only where it is named."""
+    """Parse an Accept header. JSON is the default; a stream is accepted only if the header names its media type."""
     return _accepted(accept) if len(accept) <= MOST_CHARACTERS else NOTHING
 
 
 @lru_cache(maxsize=256)
 def _accepted(accept: str) -> Accepted:
     ranges = _ranges(accept or "*/*")
-    # max() takes the first of equals: the order of the header where types are named, JSON before its sibling by "*".
+    # max() returns the first of equal offers. So named types keep the order of the header, and "*" prefers JSON.
     offers = [name for name in ranges if name in (JSON, RESPONSE)] + [JSON, RESPONSE]
     best = max(offers, key=lambda offer: _quality(offer, ranges))
     return Accepted(best if _quality(best, ranges) > 0 else None, ranges.get(EVENT_STREAM, 0) > 0)
@@ -49,5 +49,5 @@ def _weight(text: str) -> float:
 
 
 def _quality(offer: str, ranges: dict[str, float]) -> float:
-    """Of the most specific range that speaks of it."""
+    """Return the weight of the most specific range that covers the offer, or 0."""
     return next((ranges[name] for name in (offer, "application/*", "*/*") if name in ranges), 0.0)

@@ -22,8 +22,8 @@ from app.server.errors import (
     SERVICE_UNAVAILABLE,
     TOO_MANY_OPERATIONS,
     describe,
-    entry,
     fault,
+    formatted_error,
 )
 from app.server.limits import TransportLimits
 from app.server.protocol.journal import Journal
@@ -188,7 +188,7 @@ class Operations:
 
     def _late(self, request: Request, operation: Asked) -> Answer:
         logger.warning("Timed out: %s", operation, extra=_about(request, operation))
-        return _refusal([entry("The operation took too long", EXECUTION_TIMEOUT, requestId=request.id)])
+        return _refusal([formatted_error("The operation took too long", EXECUTION_TIMEOUT, requestId=request.id)])
 
     def _failed(self, error: Exception, request: Request, operation: Asked) -> Answer:
         return _refusal([fault(error, request.id, _about(request, operation))])
@@ -211,7 +211,7 @@ def _refusal(errors: list[dict[str, Any]]) -> Answer:
 
 
 def _crowded(what: str) -> Answer:
-    return _refusal([entry(f"The customer has too many {what}", TOO_MANY_OPERATIONS)])
+    return _refusal([formatted_error(f"The customer has too many {what}", TOO_MANY_OPERATIONS)])
 
 
 def _about(request: Request, operation: Asked) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Pages of which origins may call: one rule, for CORS and for the opening of WebSockets."""
+"""Allowed origins: one rule for CORS and for the handshake of WebSockets."""
 
 import ipaddress
 from collections.abc import Callable, Iterable
@@ -10,31 +10,34 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.http.websocket_origin import normalize_allowed_origins, normalize_origin
 
-SENT = (
+REQUEST_HEADERS = (
     "Authorization",
     "Content-Type",
     "X-Request-ID",
-    # Apollo's clients send these, or can be told to.
+    # Apollo clients send these, or can be configured to.
     "Apollographql-Client-Name",
     "Apollographql-Client-Version",
     "Apollo-Require-Preflight",
-    # OpenTelemetry in a page sends these (W3C Trace Context and Baggage).
+    # OpenTelemetry in a browser sends these (W3C Trace Context and Baggage).
     "Traceparent",
     "Tracestate",
     "Baggage",
 )
-SHOWN = ("X-Request-ID", "Retry-After")
+EXPOSED_HEADERS = ("X-Request-ID", "Retry-After")
 ORIGIN_NOT_ALLOWED = "ORIGIN_NOT_ALLOWED"
-HINT = "TRANSFERS_ALLOWED_ORIGINS lists the origins whose pages may call"
+HINT = "TRANSFERS_ALLOWED_ORIGINS lists the origins that may send requests"
 MOST_LOGGED = 300
-"""Characters of a header that a client has made up."""
+"""Most characters that are logged of a header. A client can send any text in it."""
 
-Refused = Callable[[str, dict[str, str]], None]
-"""Is told the code of a refusal, and what the log says about it."""
+OnRefusal = Callable[[str, dict[str, str]], None]
+"""Called with the error code of a refused request, and with what to log about it."""
 
 
 class Origins:
-    """`allowed`: origins, or "*" for all. `loopback`: whether pages that this machine serves may call, on any port."""
+    """The allowed origins.
+
+    `allowed`: origins, or "*" for every origin. `loopback`: whether loopback origins are allowed too, on any port.
+    """
 
     def __init__(self, allowed: Iterable[str] = (), *, loopback: bool = False) -> None:
         self._allowed = normalize_allowed_origins(allowed)
@@ -60,21 +63,23 @@ def _is_loopback(origin: str) -> bool:
 
 
 def about_origin(origin: str) -> dict[str, str]:
-    """What the log says of a page that may not call. Only the origin is kept of what the header holds."""
+    """Return what to log about a refused page. Of the header only the origin is logged, not a path or a password."""
     return {"origin": (normalize_origin(origin) or "null")[:MOST_LOGGED], "hint": HINT}
 
 
 class CrossOrigin(CORSMiddleware):
-    """CORS by the rule of `origins`. Requests without an Origin, which no browser's page sends, pass untouched."""
+    """CORS for the allowed origins. A request without an Origin header is not from a page, and passes unchanged."""
 
-    def __init__(self, app: ASGIApp, origins: Origins, refused: Refused) -> None:
-        super().__init__(app, allow_methods=("GET", "POST"), allow_headers=SENT, expose_headers=SHOWN)
+    def __init__(self, app: ASGIApp, origins: Origins, on_refusal: OnRefusal) -> None:
+        super().__init__(
+            app, allow_methods=("GET", "POST"), allow_headers=REQUEST_HEADERS, expose_headers=EXPOSED_HEADERS
+        )
         self._origins = origins
-        self._refused = refused
+        self._on_refusal = on_refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_of_page = any(name == b"origin" for name, _ in scope["headers"])
-        await (super().__call__ if is_of_page else self.app)(scope, receive, send)
+        has_origin = any(name == b"origin" for name, _ in scope["headers"])
+        await (super().__call__ if has_origin else self.app)(scope, receive, send)
 
     def is_allowed_origin(self, origin: str) -> bool:
         return self._origins.allows(origin)
@@ -89,7 +94,7 @@ class CrossOrigin(CORSMiddleware):
 
     def _log(self, headers: Headers, why: str) -> None:
         if not self.is_allowed_origin(headers["origin"]):
-            self._refused(ORIGIN_NOT_ALLOWED, about_origin(headers["origin"]))
+            self._on_refusal(ORIGIN_NOT_ALLOWED, about_origin(headers["origin"]))
             return
         asked = headers["access-control-request-method"], headers.get("access-control-request-headers", "")
-        self._refused("PREFLIGHT_REFUSED", {"why": why, "asked": " ".join(asked)[:MOST_LOGGED]})
+        self._on_refusal("PREFLIGHT_REFUSED", {"why": why, "asked": " ".join(asked)[:MOST_LOGGED]})

@@ -1,4 +1,4 @@
-"""What a client asks to run, whichever way it came."""
+"""The parameters of a GraphQL request, from a body, a URL or a WebSocket message."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from app.server.errors import BadParameters, BadRequest
 @dataclass(frozen=True, slots=True)
 class Parameters:
     query: str | None
-    """None: the document that has this hash."""
+    """The document. None: the request names the document by `document_hash`."""
     document_hash: str | None = None
     is_automatic: bool = False
-    """Asked as clients with automatic persisted queries (APQ) do: they send the text when the hash isn't known."""
+    """Whether the client uses automatic persisted queries (APQ): it sends the document when the hash is unknown."""
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, given: object) -> "Parameters":
-        """From a decoded JSON value. Raises BadParameters."""
+        """Read the parameters from a decoded JSON value. Raises BadParameters."""
         if isinstance(given, list):
             raise BadParameters("Batches are not supported")
         if not isinstance(given, dict):
-            raise BadParameters("The request is a JSON object")
+            raise BadParameters("The request must be a JSON object")
         extensions = _map(given, "extensions")
         persisted = (extensions or {}).get("persistedQuery")
         hash_ = _hash(given, persisted)
@@ -45,7 +45,7 @@ class Parameters:
 
     @classmethod
     def of_url(cls, given: Mapping[str, str]) -> "Parameters":
-        """From a query string, where an empty parameter is as if absent."""
+        """Read the parameters from a query string. An empty parameter counts as absent."""
         present: dict[str, object] = {name: value for name, value in given.items() if value}
         for name in ("variables", "extensions"):
             if name in present:
@@ -54,7 +54,7 @@ class Parameters:
 
 
 def decode(text: bytes | str) -> object:
-    """JSON, or BadRequest: for bad UTF-8 and for whatever is nested too deeply, too."""
+    """Decode JSON. Raises BadRequest, also for invalid UTF-8 and for too many levels."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -62,33 +62,39 @@ def decode(text: bytes | str) -> object:
 
 
 def _query(query: object, hash_: str | None) -> str | None:
-    """None when the hash names the document. An empty text beside it counts as absent: graphql-ws has to send one."""
+    """Return the document, or None if the hash names it.
+
+    An empty document beside a hash counts as absent: the client graphql-ws can't leave it out.
+    """
     if hash_ is not None and query in (None, ""):
         return None
     if isinstance(query, str):
         return query
-    raise BadParameters("query is a string")
+    raise BadParameters("query must be a string")
 
 
 def _hash(given: dict[str, Any], persisted: object) -> str | None:
-    """Read the hash as Apollo's clients send it, as GraphQL over HTTP names it, or by Relay's custom."""
+    """Return the hash of the document.
+
+    Apollo sends it as an extension, GraphQL over HTTP names it `documentId`, and Relay's usual name is `doc_id`.
+    """
     if isinstance(persisted, dict):
         hash_ = persisted.get("sha256Hash")
     else:
         hash_ = given.get("documentId") or given.get("doc_id")
     if not isinstance(hash_, str | None):
-        raise BadParameters("The hash of a document is a string")
+        raise BadParameters("The hash of a document must be a string")
     return hash_
 
 
 def _name(name: object) -> str | None:
     if not isinstance(name, str | None):
-        raise BadParameters("operationName is a string or null")
+        raise BadParameters("operationName must be a string or null")
     return name or None
 
 
 def _map(given: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = given.get(name)
     if not isinstance(value, dict | None):
-        raise BadParameters(f"{name} is an object or null")
+        raise BadParameters(f"{name} must be an object or null")
     return value

@@ -1,4 +1,4 @@
-"""How answers and refusals look in HTTP."""
+"""HTTP responses: status codes and headers of answers and errors."""
 
 from math import ceil
 
@@ -20,8 +20,8 @@ from app.server.errors import (
 from app.server.protocol.negotiation import JSON, RESPONSE
 from app.server.protocol.operations import Answer
 
-# What is wrong with the document or its variables; other codes tell of something else, by a status of their own or 400.
-OF_DOCUMENTS = {GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, BAD_USER_INPUT, OPERATION_RESOLUTION_FAILURE}
+# Errors of the document or its variables. Other codes have a status of their own, or 400.
+DOCUMENT_ERRORS = {GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, BAD_USER_INPUT, OPERATION_RESOLUTION_FAILURE}
 STATUSES = {
     INTERNAL_SERVER_ERROR: 500,
     EXECUTION_TIMEOUT: 503,
@@ -34,16 +34,19 @@ STATUSES = {
 CONTENT_TYPES = {media: f"{media}; charset=utf-8" for media in (JSON, RESPONSE)}
 
 
-def answer_response(answer: Answer, media: str, request_id: str, draft: bool) -> Response:
-    """`draft`: by the specification as of 2026, not as the audit suite has it."""
-    status = _draft_status(answer, media) if draft else _status(answer, media)
-    again = {"retry-after": f"{_wait(answer)}"} if status in (429, 503) else {}
-    return _response(answer.body, status, media, request_id, **again)
+def answer_response(answer: Answer, media: str, request_id: str, http_draft: bool) -> Response:
+    """Return the response for an answer.
+
+    `http_draft`: use the status codes of the 2026 draft of GraphQL over HTTP, not those that the audit suite requires.
+    """
+    status = _draft_status(answer, media) if http_draft else _status(answer, media)
+    retry = {"retry-after": f"{_retry_after(answer)}"} if status in (429, 503) else {}
+    return _response(answer.body, status, media, request_id, **retry)
 
 
-def error_response(error: TransportError, media: str, request_id: str, draft: bool) -> Response:
-    body = orjson.dumps({"errors": [error.entry]})
-    status = 422 if draft and isinstance(error, BadParameters) else error.status
+def error_response(error: TransportError, media: str, request_id: str, http_draft: bool) -> Response:
+    body = orjson.dumps({"errors": [error.formatted]})
+    status = 422 if http_draft and isinstance(error, BadParameters) else error.status
     return _response(body, status, media, request_id, **error.headers)
 
 
@@ -52,15 +55,15 @@ def _response(body: bytes, status: int, media: str, request_id: str, **headers: 
     return Response(body, status, {**always, **headers})
 
 
-def _wait(answer: Answer) -> int:
-    """Whole seconds until it is worth while to try again."""
+def _retry_after(answer: Answer) -> int:
+    """Return the seconds after which a client should try again: a whole number, at least 1."""
     seconds: float = answer.errors[0]["extensions"].get("retryAfter", 1)
     return max(1, ceil(seconds))
 
 
 def _status(answer: Answer, media: str) -> int:
-    # Clients that know no other type than application/json expect 200 whenever the request itself was in order.
-    if answer.executed or (media == JSON and answer.code in OF_DOCUMENTS):
+    # A client of application/json expects 200 for every well-formed request, also if its document has an error.
+    if answer.executed or (media == JSON and answer.code in DOCUMENT_ERRORS):
         return 200
     return STATUSES.get(answer.code or "", 400)
 
@@ -68,6 +71,6 @@ def _status(answer: Answer, media: str) -> int:
 def _draft_status(answer: Answer, media: str) -> int:
     if answer.executed:
         return 294 if answer.errors and media == RESPONSE else 200
-    if answer.code in OF_DOCUMENTS - {GRAPHQL_PARSE_FAILED}:
+    if answer.code in DOCUMENT_ERRORS - {GRAPHQL_PARSE_FAILED}:
         return 422
     return STATUSES.get(answer.code or "", 400)

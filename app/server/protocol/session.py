@@ -1,12 +1,16 @@
-"""One conversation in graphql-transport-ws.
+"""One WebSocket session of the subprotocol graphql-transport-ws.
 
-Codes by which the server ends it. By the protocol: 4400 bad message, 4401 not initialised, 4403 bad token, 4406 other
-sub-protocol, 4408 not initialised in time, 4409 id in use, 4429 initialised twice. Beyond it: 4403 "Token expired",
-4500 a fault of ours; 1012 the server restarts, 1013 too many sockets or a passing trouble: after these two, try again.
+The server closes a session with one of these codes.
 
-A client that wants to stay beyond the expiry of its token sends a fresh one in time, for the same customer and subject
-and with at least the same permissions: {"type": "ping", "payload": {"Authorization": "Bearer …"}}. The pong is the
-receipt.
+Of the protocol: 4400 bad message, 4401 not initialised, 4403 bad token, 4406 subprotocol not supported, 4408 not
+initialised in time, 4409 operation id in use, 4429 initialised twice.
+
+Of this server: 4403 "Token expired", 4500 internal error, 1012 the server restarts, 1013 too many WebSockets or a
+temporary problem. After 1012 and 1013 a client should connect again.
+
+To stay connected when its token expires, a client sends a fresh token before: {"type": "ping", "payload":
+{"Authorization": "Bearer …"}}. The new token must have the same customer and subject, and at least the same
+permissions. The pong confirms that the server has accepted it.
 """
 
 import asyncio
@@ -33,7 +37,7 @@ from app.server.errors import (
     BadRequest,
     Unauthenticated,
     Unavailable,
-    entry,
+    formatted_error,
     masked,
 )
 from app.server.limits import TransportLimits
@@ -48,50 +52,56 @@ logger = logging.getLogger(__name__)
 Message = dict[str, Any]
 Authenticate = Callable[[str], Awaitable[Viewer]]
 
-GONE = (WebSocketDisconnect, WebSocketDisconnected)  # raised by a WebSocket whose other side has left
+GONE = (WebSocketDisconnect, WebSocketDisconnected)
+"""Raised by a WebSocket after the client has left."""
 
 
 class Close(Exception):
-    """Ends the conversation, by this code and reason. `refusal`: what it is called over HTTP, if it is one."""
+    """Close the session with this close code and reason.
 
-    def __init__(self, code: int, reason: str, refusal: str | None = None) -> None:
+    `error_code` is the code that HTTP has for the same error. None: the session ends without an error of the client.
+    """
+
+    def __init__(self, code: int, reason: str, error_code: str | None = None) -> None:
         super().__init__(reason)
         self.code = code
-        self.reason = reason.encode()[:123].decode(errors="ignore")  # as long as a close frame can hold
-        self.refusal = refusal
+        self.reason = reason.encode()[:123].decode(errors="ignore")  # a close frame holds no more
+        self.error_code = error_code
 
 
-CROWDED = (1013, "Too many connections", TOO_MANY_CONNECTIONS)
-AGAIN = (1013, "Try again later")
+TOO_MANY_SOCKETS = (1013, "Too many connections", TOO_MANY_CONNECTIONS)
+TRY_AGAIN = (1013, "Try again later")
 FORBIDDEN = (4403, "Forbidden")
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """What all sockets of a server share."""
+class Shared:
+    """What all sessions of a server share."""
 
     operations: Operations
     authenticate: Authenticate
     limits: TransportLimits
     clock: Callable[[], datetime]
-    customers: Quota  # event streams take them, too
-    addresses: Quota
+    customers: Quota  # of WebSockets and event streams together
+    addresses: Quota  # of WebSockets and event streams together
     origins: Origins
     journal: Journal
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
+    """An operation that runs."""
+
     task: asyncio.Task[None]
-    endless: bool
+    is_subscription: bool
 
 
-class Conversation:
-    """What one client says and hears. `request_id`: of the socket; each operation has one of its own."""
+class Session:
+    """One client's session. `request_id` is the id of the WebSocket; each operation has an id of its own."""
 
-    def __init__(self, websocket: WebSocket, house: House, request_id: str) -> None:
+    def __init__(self, websocket: WebSocket, shared: Shared, request_id: str) -> None:
         self._websocket = websocket
-        self._house = house
+        self._shared = shared
         self._request_id = request_id
         self._handlers: dict[str, Callable[[Message], Awaitable[None]]] = {
             "connection_init": self._init,
@@ -100,18 +110,17 @@ class Conversation:
             "subscribe": self._subscribe,
             "complete": self._complete,
         }
-        self._greeted = False
+        self._initialised = False
         self._viewer: Viewer | None = None
         self._running: dict[str, Running] = {}
         self._draining = False
         self._slot = ExitStack()
-        self._deadline = asyncio.timeout(house.limits.init_timeout)
-        self._farewell = Close(
-            4408, "Connection initialisation timeout", "REQUEST_TIMEOUT"
-        )  # said when the deadline has passed
+        self._deadline = asyncio.timeout(shared.limits.init_timeout)
+        # How the session ends when the deadline passes.
+        self._at_deadline = Close(4408, "Connection initialisation timeout", "REQUEST_TIMEOUT")
 
-    async def last(self) -> None:
-        """Until one side closes. Nothing of it is left afterwards, except that mutations go on to their end."""
+    async def run(self) -> None:
+        """Serve the client until one side closes. Then queries and subscriptions are cancelled; mutations finish."""
         with self._slot:
             async with asyncio.TaskGroup() as self._tasks:
                 close = await self._listen()
@@ -121,36 +130,36 @@ class Conversation:
                     await self._close(close)
 
     async def drain(self) -> None:
-        """End the subscriptions, let the rest finish, and close, in such a way that clients connect again."""
+        """End the subscriptions, wait for queries and mutations, and close so that the client connects again."""
         self._draining = True
         for running in self._running.values():
-            if running.endless:
+            if running.is_subscription:
                 running.task.cancel()
-        if finite := [running.task for running in self._running.values() if not running.endless]:
+        if finite := [running.task for running in self._running.values() if not running.is_subscription]:
             await asyncio.wait(finite)
         self._end(1012, "Service restart")
 
     def _end(self, code: int, reason: str) -> None:
-        self._farewell = Close(code, reason)
-        with suppress(RuntimeError):  # the conversation is over already
+        self._at_deadline = Close(code, reason)
+        with suppress(RuntimeError):  # the session has ended already
             self._deadline.reschedule(0)
 
     async def _listen(self) -> Close | None:
-        """How to close, or None if the client did."""
+        """Handle messages. Return how to close the session, or None if the client has closed it."""
         try:
             async with self._deadline:
                 while True:
-                    await self._hear(await self._receive())
-                    await asyncio.sleep(0)  # others get their turn, however much one client says at once
+                    await self._handle(await self._receive())
+                    await asyncio.sleep(0)  # otherwise a client with many waiting messages would block all others
         except Close as close:
             return close
         except QuotaExceeded:
-            return Close(*CROWDED)
+            return Close(*TOO_MANY_SOCKETS)
         except GONE:
             return None
         except Exception as error:
             if self._deadline.expired():
-                return self._farewell
+                return self._at_deadline
             masked(error, self._request_id)
             return Close(4500, "Internal server error", INTERNAL_SERVER_ERROR)
 
@@ -159,10 +168,10 @@ class Conversation:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
         if message.get("text") is None:
-            raise Close(4400, "Messages are text", "BAD_REQUEST")
+            raise Close(4400, "A message must be text", "BAD_REQUEST")
         return str(message["text"])
 
-    async def _hear(self, text: str) -> None:
+    async def _handle(self, text: str) -> None:
         try:
             message = _message(text)
             handler = self._handlers.get(message["type"])
@@ -174,12 +183,12 @@ class Conversation:
 
     async def _init(self, message: Message) -> None:
         payload = _payload(message)
-        if self._greeted:
+        if self._initialised:
             raise Close(4429, "Too many initialisation requests", "BAD_REQUEST")
-        self._greeted = True
+        self._initialised = True
         header = self._websocket.headers.get("authorization")
         viewer = await self._identify(_authorization(payload) or header)
-        self._slot.enter_context(self._house.customers.slot(viewer.customer_id))
+        self._slot.enter_context(self._shared.customers.slot(viewer.customer_id))
         self._admit(viewer)
         await self._send({"type": "connection_ack"})
 
@@ -192,8 +201,8 @@ class Conversation:
         echo = {name: value for name, value in payload.items() if name.lower() != "authorization"}
         try:
             pong = _encoded({"type": "pong", "payload": echo})
-        except orjson.JSONEncodeError as error:  # it reads what is nested a thousand deep, and writes 254
-            raise BadRequest("The payload is nested too deeply") from error
+        except orjson.JSONEncodeError as error:  # orjson reads 1,024 levels and writes 254
+            raise BadRequest("The payload has too many levels") from error
         return await self._websocket.send_text(pong)
 
     async def _pong(self, message: Message) -> None:
@@ -206,10 +215,10 @@ class Conversation:
             raise Close(4401, "Unauthorized", "UNAUTHENTICATED")
         if operation_id in self._running:
             raise Close(4409, f"Subscriber for {operation_id} already exists", "BAD_REQUEST")
-        if len(self._running) >= self._house.limits.operations_per_socket:
-            self._house.journal.refused(TOO_MANY_OPERATIONS, self._request_id)
-            await self._send(_error(operation_id, [entry("Too many operations", TOO_MANY_OPERATIONS)]))
-        elif not self._draining:  # else the client will hear of it soon, by the closing of the socket
+        if len(self._running) >= self._shared.limits.operations_per_socket:
+            self._shared.journal.refused(TOO_MANY_OPERATIONS, self._request_id)
+            await self._send(_error(operation_id, [formatted_error("Too many operations", TOO_MANY_OPERATIONS)]))
+        elif not self._draining:  # while draining, the close frame will tell the client
             self._start(operation_id, Request(parameters, self._viewer, uuid.uuid4().hex))
 
     async def _complete(self, message: Message) -> None:
@@ -218,14 +227,14 @@ class Conversation:
 
     async def _identify(self, authorization: str | None) -> Viewer:
         try:
-            return await self._house.authenticate(bearer(authorization))
+            return await self._shared.authenticate(bearer(authorization))
         except Unauthenticated as error:
             raise Close(*FORBIDDEN, "UNAUTHENTICATED") from error
         except Unavailable as error:
-            raise Close(*AGAIN, SERVICE_UNAVAILABLE) from error
+            raise Close(*TRY_AGAIN, SERVICE_UNAVAILABLE) from error
 
     def _renew(self, viewer: Viewer, renewed: Viewer) -> None:
-        """Only for the same bearer: what already runs keeps the rights it began with."""
+        """Accept a fresh token. Running operations keep the rights of the old token, so it must grant no less."""
         same = (viewer.customer_id, viewer.subject) == (renewed.customer_id, renewed.subject)
         if not same or not viewer.permissions <= renewed.permissions:
             raise Close(*FORBIDDEN, "FORBIDDEN")
@@ -235,13 +244,13 @@ class Conversation:
         self._viewer = viewer
         bind_contextvars(customer_id=viewer.customer_id)
         if not self._draining:
-            lifetime = (viewer.expires_at - self._house.clock()).total_seconds()
-            self._farewell = Close(4403, "Token expired")
+            lifetime = (viewer.expires_at - self._shared.clock()).total_seconds()
+            self._at_deadline = Close(4403, "Token expired")
             self._deadline.reschedule(asyncio.get_running_loop().time() + lifetime)
 
     def _start(self, operation_id: str, request: Request) -> None:
-        operation = self._house.operations.find(request)
-        answers = self._house.operations.stream(request, operation)
+        operation = self._shared.operations.find(request)
+        answers = self._shared.operations.stream(request, operation)
         task = self._tasks.create_task(self._operate(operation_id, answers))
         self._running[operation_id] = Running(task, operation.type is OperationType.SUBSCRIPTION)
 
@@ -250,7 +259,7 @@ class Conversation:
             async with aclosing(answers):
                 async for answer in answers:
                     if answer.again:
-                        return self._end(*AGAIN)
+                        return self._end(*TRY_AGAIN)
                     if not answer.executed:
                         return await self._finish(operation_id, _error(operation_id, answer.errors))
                     await self._send({"id": operation_id, "type": "next", "payload": orjson.Fragment(answer.body)})
@@ -261,22 +270,22 @@ class Conversation:
     async def _finish(self, operation_id: str, message: Message) -> None:
         running = self._running.get(operation_id)
         if running and running.task is asyncio.current_task():
-            del self._running[operation_id]  # before the client knows, who may use the id again at once
+            del self._running[operation_id]  # before the client is told: it may use the id again at once
             await self._send(message)
 
     def _id(self, message: Message) -> str:
         operation_id = message.get("id")
-        if not isinstance(operation_id, str) or not 0 < len(operation_id) <= self._house.limits.operation_id_length:
-            raise BadRequest(f"id is a string of 1 to {self._house.limits.operation_id_length} characters")
+        if not isinstance(operation_id, str) or not 0 < len(operation_id) <= self._shared.limits.operation_id_length:
+            raise BadRequest(f"id must be a string of 1 to {self._shared.limits.operation_id_length} characters")
         return operation_id
 
     async def _send(self, message: Message) -> None:
         await self._websocket.send_text(_encoded(message))
 
     async def _close(self, close: Close) -> None:
-        if close.refusal:
-            self._house.journal.refused(close.refusal, self._request_id)
-        logger.info("Closed a socket: %s", close.code)
+        if close.error_code:
+            self._shared.journal.refused(close.error_code, self._request_id)
+        logger.info("Closed a WebSocket: %s", close.code)
         with suppress(*GONE):
             await self._websocket.close(close.code, close.reason)
 
@@ -284,7 +293,7 @@ class Conversation:
 def _message(text: str) -> Message:
     message = decode(text)
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise BadRequest("Messages are JSON objects with a type")
+        raise BadRequest("A message must be a JSON object with a type")
     return message
 
 
@@ -295,14 +304,14 @@ def _encoded(message: Message) -> str:
 def _payload(message: Message) -> Message | None:
     payload = message.get("payload")
     if not isinstance(payload, dict | None):
-        raise BadRequest("payload is an object or null")
+        raise BadRequest("payload must be an object or null")
     return payload
 
 
 def _authorization(payload: Message | None) -> str | None:
-    """What is no string is as good as a bad one."""
+    """Return the Authorization of the payload. A value that is not a string counts as an invalid token."""
     values = (value for name, value in (payload or {}).items() if name.lower() == "authorization")
-    return next((value if isinstance(value, str) else "no string" for value in values), None)
+    return next((value if isinstance(value, str) else "not a string" for value in values), None)
 
 
 def _error(operation_id: str, errors: list[dict[str, Any]]) -> Message:

@@ -233,7 +233,7 @@ async def test_its_lines_tell_whose_it_was(written: Written) -> None:
         await client.closed()
     refusal, end = written.lines
     assert refusal["outcome"] == "BAD_REQUEST"
-    assert end["event"] == "Closed a socket: 4400"
+    assert end["event"] == "Closed a WebSocket: 4400"
     assert refusal["customer_id"] == end["customer_id"] == CUSTOMER
     assert refusal["request_id"] == end["request_id"]
 
