@@ -76,7 +76,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"auth_jwks_url": "http://keys.example/a\x01b"}, "an address that begins with http"),
         ({"auth_jwks_url": "http://keys.example:99999/"}, "an address that begins with http"),
         ({"auth_jwks_url": "http://xn--zzz--/"}, "an address that begins with http"),
-        ({"auth_public_key": "nonsense"}, "A public key is in PEM"),
+        ({"auth_public_key": "nonsense"}, "A public key must be PEM"),
         ({"auth_secret": "x" * 32, "auth_jwks_url": "https://keys.example"}, "only one may be set"),
         ({"auth_public_key": "x", "auth_jwks_url": "https://keys.example"}, "only one may be set"),
         ({"auth_secret": "x" * 32, "auth_public_key": "x"}, "only one may be set"),

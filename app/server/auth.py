@@ -1,4 +1,4 @@
-"""Who asks: viewers read from signed tokens (JWT), and tokens minted for them."""
+"""Authentication: reading viewers from signed tokens (JWT), and issuing such tokens."""
 
 import asyncio
 import base64
@@ -29,35 +29,39 @@ from app.server.errors import Unauthenticated, Unavailable
 logger = logging.getLogger(__name__)
 
 MOST_CHARACTERS = 8_192
+"""Most characters of an Authorization header."""
 MOST_BYTES = 1_000_000
-"""Of a key set."""
-NO_KEYS = (jwt.PyJWTError, httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, OSError, RecursionError)
-"""What comes of asking for them, whatever stands at that address."""
+"""Most bytes of a key set."""
+FETCH_ERRORS = (jwt.PyJWTError, httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, OSError, RecursionError)
+"""Errors of fetching a key set, whatever the URL returns."""
 INVALID = "The token is not valid"
-UNVERIFIABLE = "Tokens can't be verified at the moment"
+UNVERIFIABLE = "Tokens can't be verified at the moment: try again"
 SUBJECT_CHARACTERS = 255
 RSA_BITS = 2048
-NO_KEY = f"A public key is in PEM, and an RSA key of at least {RSA_BITS} bits or one on the curve P-256"
+BAD_KEY = f"A public key must be PEM: an RSA key of at least {RSA_BITS} bits, or a key on the curve P-256"
 
 
 class Keys(Protocol):
-    """Where the key that verifies a token comes from."""
+    """The source of the keys that verify tokens."""
 
     algorithms: tuple[str, ...]
 
     async def key(self, token: str) -> jwt.PyJWK:
-        """The same object as long as the key stands: what was verified with it is remembered."""
+        """Return the key that verifies this token.
+
+        While the key is valid, return the same object: verified tokens are cached by token and key.
+        """
 
 
 class Secret:
-    """One secret shared with whoever issues the tokens, at least 32 bytes long."""
+    """A secret of at least 32 bytes, shared with the issuer of the tokens (HS256)."""
 
     algorithms: tuple[str, ...] = ("HS256",)
 
     def __init__(self, secret: str) -> None:
         octets = secret.encode()
         if len(octets) < 32:
-            raise ValueError("A shared secret has at least 32 bytes")
+            raise ValueError("A shared secret must have at least 32 bytes")
         encoded = base64.urlsafe_b64encode(octets).decode().rstrip("=")
         self._key = jwt.PyJWK({"kty": "oct", "k": encoded}, algorithm="HS256")
 
@@ -69,7 +73,7 @@ class Secret:
 
 
 class PublicKey:
-    """One public key in PEM: RSA for RS256, or P-256 for ES256."""
+    """A public key in PEM: RSA for RS256, or P-256 for ES256."""
 
     algorithms: tuple[str, ...]
 
@@ -80,7 +84,7 @@ class PublicKey:
         elif isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
             self._key = jwt.PyJWK(ECAlgorithm.to_jwk(key, as_dict=True), algorithm="ES256")
         else:
-            raise ValueError(NO_KEY)
+            raise ValueError(BAD_KEY)
         self.algorithms = (self._key.algorithm_name,)
 
     async def key(self, token: str) -> jwt.PyJWK:
@@ -91,14 +95,14 @@ def _loaded(pem: str) -> PublicKeyTypes:
     try:
         return load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError(NO_KEY) from error
+        raise ValueError(BAD_KEY) from error
 
 
 class KeySet:
-    """The keys published at a URL (JWKS). Fetched when they are old, and when a token names a key not seen yet.
+    """The keys published at a URL (JWKS), fetched when they are old and when a token names an unknown key.
 
-    lifespan: seconds until the keys are fetched anew. cooldown: seconds between two fetches for the sake of unknown
-    keys, or strangers could make us fetch without end. timeout: seconds that a fetch may take as a whole.
+    `lifespan`: seconds until the keys are fetched again. `cooldown`: seconds between two fetches for unknown keys;
+    without it, anybody could make the server fetch without end. `timeout`: seconds that a whole fetch may take.
     """
 
     algorithms: tuple[str, ...] = ("RS256", "ES256")
@@ -108,12 +112,12 @@ class KeySet:
         self._lifespan = lifespan
         self._cooldown = cooldown
         self._timeout = timeout
-        self._tls = ssl.create_default_context()  # of the system, as an operator expects; httpx brings one of its own
+        self._tls = ssl.create_default_context()  # the certificates of the system; httpx would use its own
         self._fetching: asyncio.Task[None] | None = None
         self._not_before = self._old_at = 0.0
         self._last: jwt.PyJWKSet | None = None
-        """What was fetched last: good enough for as long as nothing newer can be had, and nobody waits for that."""
-        self._is_away = False
+        """The keys fetched last. They are used until newer ones arrive, so that no known key waits for a fetch."""
+        self._fetch_failed = False
 
     async def key(self, token: str) -> jwt.PyJWK:
         key_id = jwt.get_unverified_header(token).get("kid", "")
@@ -123,7 +127,7 @@ class KeySet:
             self._refresh()
         if key := self._known(key_id):
             return key
-        if self._is_away or self._last is None:
+        if self._fetch_failed or self._last is None:
             raise Unavailable(UNVERIFIABLE)
         raise jwt.InvalidKeyError("No such key")
 
@@ -132,10 +136,10 @@ class KeySet:
 
     async def _refreshed(self) -> None:
         if fetching := self._refresh():
-            await asyncio.shield(fetching)  # whoever waits and leaves does not end it for the others
+            await asyncio.shield(fetching)  # otherwise one client that leaves would cancel the fetch for all
 
     def _refresh(self) -> asyncio.Task[None] | None:
-        """The fetch that is under way, or that is due now; of several who ask all get the same one."""
+        """Return the running fetch, or start one if the cooldown is over. Concurrent callers share one fetch."""
         if (self._fetching is None or self._fetching.done()) and monotonic() >= self._not_before:
             self._fetching = asyncio.create_task(self._fetch())
         return self._fetching
@@ -145,10 +149,10 @@ class KeySet:
         try:
             async with asyncio.timeout(self._timeout):
                 self._last = await self._published()
-            self._is_away = False
+            self._fetch_failed = False
             self._old_at, pause = monotonic() + self._lifespan, self._cooldown
-        except NO_KEYS as error:
-            self._is_away = True
+        except FETCH_ERRORS as error:
+            self._fetch_failed = True
             logger.warning("The key set can't be fetched: %s", str(error) or type(error).__name__)
         finally:
             self._not_before = monotonic() + pause
@@ -162,7 +166,7 @@ class KeySet:
                 raise ValueError(f"HTTP {answer.status_code}")
             published = json.loads(await _at_most(MOST_BYTES, answer))
         if not isinstance(published, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
         return jwt.PyJWKSet.from_dict(published)
 
 
@@ -176,7 +180,7 @@ async def _at_most(limit: int, answer: httpx.Response) -> bytes:
 
 
 class Tokens:
-    """Reads viewers from tokens. Claims: `customer_id`, `sub`, `permissions`, `exp`, and `iss`, `aud` if configured."""
+    """Verifies tokens. Their claims: `customer_id`, `sub`, `permissions`, `exp`, and `iss` and `aud` if configured."""
 
     def __init__(
         self,
@@ -192,7 +196,7 @@ class Tokens:
         self._verified = lru_cache(maxsize=4096)(self._verify)
 
     async def viewer(self, token: str) -> Viewer:
-        """Raises Unauthenticated, or Unavailable when the keys can't be had."""
+        """Return the viewer of a token. Raises Unauthenticated, or Unavailable if the keys can't be fetched."""
         try:
             viewer = self._verified(token, await self._keys.key(token))
         except (jwt.PyJWTError, TypeError, ValueError, OverflowError, OSError) as error:
@@ -202,9 +206,9 @@ class Tokens:
         return viewer
 
     def issue(self, customer_id: str, subject: str, permissions: Iterable[Permission], ttl: float) -> str:
-        """Mint a token that lives for `ttl` seconds. Only for a shared secret."""
+        """Issue a token that is valid for `ttl` seconds. Raises TypeError without a shared secret."""
         if not isinstance(self._keys, Secret):
-            raise TypeError("Tokens are issued with a shared secret only")
+            raise TypeError("Tokens can be issued only with a shared secret")
         now = self._clock().timestamp()
         claims: dict[str, Any] = {"customer_id": customer_id, "sub": subject, "permissions": sorted(permissions)}
         claims |= {"iat": int(now), "exp": int(now + ttl), "iss": self._issuer, "aud": self._audience}
@@ -217,7 +221,7 @@ class Tokens:
             algorithms=self._keys.algorithms,
             issuer=self._issuer,
             audience=self._audience,
-            # `viewer` looks at the expiry: what was verified once is remembered, and must expire all the same.
+            # `viewer` checks `exp` itself: the result is cached, and a cached token must expire too.
             options={
                 "require": ["exp", "sub", "customer_id"],
                 "verify_exp": False,
@@ -235,8 +239,8 @@ class Tokens:
 
 
 def bearer(authorization: str | None) -> str:
-    """The token in the value of an Authorization header."""
-    if authorization and len(authorization) > MOST_CHARACTERS:  # they are remembered when they have been verified
+    """Return the token of an Authorization header. Raises Unauthenticated."""
+    if authorization and len(authorization) > MOST_CHARACTERS:  # verified tokens are kept in a cache
         raise Unauthenticated("The token is too long")
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -246,16 +250,16 @@ def bearer(authorization: str | None) -> str:
 
 def _customer_id(claims: dict[str, Any]) -> str:
     if not isinstance(claims["customer_id"], str):
-        raise jwt.InvalidTokenError("customer_id is a UUID")
+        raise jwt.InvalidTokenError("customer_id must be a UUID")
     return str(uuid.UUID(claims["customer_id"]))
 
 
 def _subject(claims: dict[str, Any]) -> str:
-    """Return the subject, which is recorded with its events. No database can keep a lone surrogate or U+0000."""
+    """Return the subject. It is stored with events, so it must not contain a lone surrogate or U+0000."""
     subject = str(claims["sub"])
     subject.encode()
     if not is_storable(subject):
-        raise jwt.InvalidTokenError("sub has no U+0000")
+        raise jwt.InvalidTokenError("sub must not contain U+0000")
     if len(subject) > SUBJECT_CHARACTERS:
         raise Unauthenticated(f"The sub of the token has more than {SUBJECT_CHARACTERS} characters")
     return subject
@@ -264,5 +268,5 @@ def _subject(claims: dict[str, Any]) -> str:
 def _permissions(claims: dict[str, Any]) -> frozenset[Permission]:
     names = claims.get("permissions", [])
     if not isinstance(names, list):
-        raise jwt.InvalidTokenError("permissions is a list")
+        raise jwt.InvalidTokenError("permissions must be a list")
     return frozenset(permission for permission in Permission if permission in names)

@@ -1,4 +1,4 @@
-"""GraphiQL: a page to ask by hand, with every asset served from here."""
+"""GraphiQL, a page for running GraphQL by hand. All its assets are served from here."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -27,26 +27,26 @@ NOT_BUILT = """<!doctype html>
 def graphiql(
     session: Callable[[], Awaitable[dict[str, object]]] | None = None, dist: Path = DIST
 ) -> list[Route | Mount]:
-    """The page at /graphiql, and what leads there.
+    """Return the routes of the page at /graphiql, and the redirects to it.
 
-    `session` gives what it opens with: app/web/graphiql/session.js says what that may be.
+    `session` returns what the page opens with, in the format that app/web/graphiql/session.js documents.
     """
 
     async def session_json(_request: Request) -> Response:
         return JSONResponse(await session() if session else {}, headers={"Cache-Control": "no-store"})
 
     routes = [Route("/session.json", session_json), Route("/{path:path}", _files(dist))]
-    page = Mount("/graphiql", routes=routes, middleware=[Middleware(Guard)])
-    return [Route("/", _to_the_page), Route("/graphiql", _to_the_page), page]
+    page = Mount("/graphiql", routes=routes, middleware=[Middleware(SecurityHeaders)])
+    return [Route("/", _redirect), Route("/graphiql", _redirect), page]
 
 
-async def _to_the_page(_request: Request) -> Response:
+async def _redirect(_request: Request) -> Response:
     return RedirectResponse("/graphiql/")
 
 
 def _files(dist: Path) -> Callable[..., object]:
     if (dist / "index.html").is_file():
-        return StaticFiles(directory=dist, html=True)  # uncompressed: at 7 MB that would keep the server from its calls
+        return StaticFiles(directory=dist, html=True)  # not compressed: to compress 7 MB would block all other requests
     return _not_built
 
 
@@ -54,36 +54,36 @@ async def _not_built(_request: Request) -> Response:
     return HTMLResponse(NOT_BUILT, status_code=503)
 
 
-class Guard:
-    """Keeps the page to this origin, and says how long a browser may keep what it got."""
+class SecurityHeaders:
+    """Sets headers that confine the page to this origin, and headers for caching."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Content-Security-Policy"] = _policy(Headers(scope=scope).get("host", ""))
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", _keep(scope["path"], message["status"]))
+                headers.setdefault("Cache-Control", _cache_control(scope["path"], message["status"]))
             await send(message)
 
-        await self.app(scope, receive, send_guarded)
+        await self.app(scope, receive, send_with_headers)
 
 
 def _policy(host: str) -> str:
-    # Not every browser counts the WebSocket of the same host as 'self'.
+    # In some browsers 'self' does not include WebSockets of the same host.
     sockets = f" ws://{host} wss://{host}" if re.fullmatch(r"[\w.\-:\[\]]+", host) else ""
     return "; ".join(
         (
             "default-src 'none'",
             "script-src 'self'",
             "worker-src 'self'",
-            "style-src 'self' 'unsafe-inline'",  # Monaco sets styles from its scripts
-            "font-src 'self' data:",  # GraphiQL's style sheet holds its fonts
+            "style-src 'self' 'unsafe-inline'",  # Monaco adds styles from JavaScript
+            "font-src 'self' data:",  # GraphiQL's style sheet contains its fonts
             "img-src 'self' data:",
             f"connect-src 'self'{sockets}",
             "base-uri 'none'",
@@ -93,7 +93,7 @@ def _policy(host: str) -> str:
     )
 
 
-def _keep(path: str, status: int) -> str:
-    """Vite puts a hash of the contents in the name of each asset."""
+def _cache_control(path: str, status: int) -> str:
+    """Return the Cache-Control header. Assets never change: Vite puts a hash of the content in each name."""
     is_asset = "/assets/" in path and status in (200, 304)
     return "public, max-age=31536000, immutable" if is_asset else "no-cache"

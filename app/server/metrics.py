@@ -1,4 +1,4 @@
-"""Figures for Prometheus. Labels come from small sets: never an id, never without end what a client makes up."""
+"""Prometheus metrics. Every label has few values: never an id, and only a limited number of names from clients."""
 
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -34,18 +34,21 @@ STATUS_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
 OK = "ok"
 OTHER = "other"
 NAMES = 100
-NAMES_OF_ONE = 10
+"""Most names of operations, from clients, that are label values."""
+NAMES_PER_CUSTOMER = 10
 
 
 class Names:
-    """The first hundred names of operations that succeeded, of one customer ten; what else clients make up is all one.
+    """The names of operations that are label values; every other name is counted as "other".
 
-    Those of trusted documents are the operator's, and take no place.
+    Clients choose these names, so their number is limited: only names of operations that succeeded, at most NAMES of
+    them, and at most NAMES_PER_CUSTOMER of one customer. The names of trusted documents don't count: the operator
+    chose them.
     """
 
     def __init__(self) -> None:
         self._known = {""}
-        self._brought: Tally[str] = Tally()  # by which customer
+        self._added: Tally[str] = Tally()  # how many names each customer has added
 
     def trust(self, names: Iterable[str]) -> None:
         self._known.update(names)
@@ -54,23 +57,23 @@ class Names:
         name = name or ""
         if name not in self._known and outcome == OK and len(name) <= NAME_LENGTH and self._has_room(customer_id):
             self._known.add(name)
-            self._brought[customer_id] += 1
+            self._added[customer_id] += 1
         return name if name in self._known else OTHER
 
     def _has_room(self, customer_id: str) -> bool:
-        return self._brought[customer_id] < NAMES_OF_ONE and self._brought.total() < NAMES
+        return self._added[customer_id] < NAMES_PER_CUSTOMER and self._added.total() < NAMES
 
 
 class Metrics:
-    """Every figure. As an observer it counts what happens in the engine room."""
+    """All metrics. As an observer it also counts orders, events and changes of transfers."""
 
     def __init__(self) -> None:
-        # A second series for each counter and histogram, of which nothing follows.
+        # Otherwise each counter and histogram has a second series, of its creation time.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.names = Names()
-        self._since: dict[str, datetime] = {}  # when each live transfer took the status that it has
+        self._since: dict[str, datetime] = {}  # since when each live transfer has its status
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)
         histogram = partial(Histogram, registry=self.registry)
@@ -81,14 +84,14 @@ class Metrics:
         operation_seconds = histogram(
             "transfers_operation_seconds", "How long queries and mutations took", ["type", "name"], buckets=WORK_SECONDS
         )
-        # A label takes as long to look up as a figure to change, and these two change with every operation.
+        # To look up a label takes as long as to count, and each operation counts in both of these.
         self._count = lru_cache(4096)(operations.labels)
         self._time = lru_cache(512)(operation_seconds.labels)
         self._turned_away = counter("transfers_requests_refused", "Requests that ran no operation", ["code"])
         self._refusals = counter("transfers_refusals", "Commands answered with a user error", ["command", "code"])
-        self.subscriptions = gauge("transfers_subscriptions", "Subscriptions that run")
+        self.subscriptions = gauge("transfers_subscriptions", "Running subscriptions")
 
-        self._live = gauge("transfers_live", "Transfers under way", ["status"])
+        self._live = gauge("transfers_live", "Live transfers", ["status"])
         self._started = counter("transfers_started", "Transfers started", ["type"])
         self._ended = counter("transfers_ended", "Transfers ended", ["type", "outcome", "reason"])
         self._status_seconds = histogram(
@@ -96,24 +99,24 @@ class Metrics:
         )
         self._event_lag = histogram(
             "transfers_event_lag_seconds",
-            "From the asking for a change until it is stored and told of",
+            "From the request of a change until its event is stored and announced",
             buckets=WORK_SECONDS,
         )
 
-        self._waiting = gauge("transfers_orders_waiting", "Orders that the engine has yet to confirm")
-        self._orders = counter("transfers_orders", "Times that the engine was asked", ["kind", "outcome"])
+        self._waiting = gauge("transfers_orders_waiting", "Orders that the engine has not confirmed yet")
+        self._orders = counter("transfers_orders", "Orders sent to the engine", ["kind", "outcome"])
         self._order_seconds = histogram(
             "transfers_order_seconds", "How long the engine took to answer", ["kind"], buckets=WORK_SECONDS
         )
         self._gave_up = counter("transfers_engine_errors", "Orders given up", ["kind"])
-        self._database_up = gauge("transfers_database_up", "Whether the database could be read just now")
-        self._database_unavailable = counter("transfers_database_unavailable", "Work that the database did not take")
-        self._faults = counter("transfers_background_faults", "Work of our own that failed, and is tried again")
+        self._database_up = gauge("transfers_database_up", "Whether the database could be read for this page")
+        self._database_unavailable = counter("transfers_database_unavailable", "How often the database was unavailable")
+        self._faults = counter("transfers_background_faults", "Background work that failed and is tried again")
 
     # --- operations
 
     def ran(self, kind: str, name: str | None, outcome: str, seconds: float | None, customer_id: str = "") -> None:
-        """No `seconds`: it was refused before it ran, or is a subscription, which lasts as long as its client likes."""
+        """Count an operation. `seconds` is None if it did not run, and for a subscription, whose client ends it."""
         known = self.names.of(name, outcome, customer_id)
         self._count(kind, known, outcome).inc()
         if seconds is not None:
@@ -122,14 +125,14 @@ class Metrics:
     def turned_away(self, code: str) -> None:
         self._turned_away.labels(code).inc()
 
-    # --- what is so when somebody looks
+    # --- read when the page is requested
 
     def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
-        """A gauge that is read when somebody looks."""
+        """Add a gauge whose value is read when the page is requested."""
         Gauge(name, description, registry=self.registry).set_function(value)
 
     def take(self, live: Mapping[str, int] | None, waiting: float) -> None:
-        """What the database says; None when it says nothing that can be relied on."""
+        """Set the metrics that come from the database. `live` is None if the database can't be read or trusted."""
         self._database_up.set(live is not None)
         self._waiting.set(waiting)
         self._live.clear()
@@ -187,7 +190,7 @@ class Metrics:
 
 
 def metrics_page(metrics: Metrics, look: Callable[[], Awaitable[None]]) -> Route:
-    """`look` brings up to date what the database knows."""
+    """Return the route. `look` updates the metrics that come from the database."""
 
     async def respond(request: Request) -> Response:
         await look()

@@ -223,7 +223,7 @@ def unknown_curve() -> str:
     "given", ["", "nonsense", pem(EC_KEY)[:-40], pem(rsa.generate_private_key(65537, 1024)), unknown_curve()]
 )
 def test_what_is_no_public_key_is_told_in_one_sentence(given: str) -> None:
-    with pytest.raises(ValueError, match="A public key is in PEM, and an RSA key of at least 2048 bits or one on"):
+    with pytest.raises(ValueError, match="A public key must be PEM: an RSA key of at least 2048 bits, or a key on"):
         PublicKey(given)
 
 

@@ -19,7 +19,7 @@ from app.domain.steps import Trigger
 from app.domain.transfer import Outcome, Reason, Status
 from app.main import build_server
 from app.ports import EngineUnavailable, OrderRefused
-from app.server.metrics import NAMES, NAMES_OF_ONE, Metrics
+from app.server.metrics import NAMES, NAMES_PER_CUSTOMER, Metrics
 from app.settings import Settings
 from tests.builders import NOON, TRANSFER, transfer
 from tests.inside import settings_in
@@ -66,7 +66,7 @@ def test_one_customer_leaves_room_for_the_names_of_others() -> None:
         metrics.ran("query", f"Junk{number}", "ok", 0, "a squatter")
     metrics.ran("query", "Desk", "ok", 0, "another")
     assert operations(metrics, "Desk") == 1
-    assert operations(metrics, "other") == NAMES - NAMES_OF_ONE
+    assert operations(metrics, "other") == NAMES - NAMES_PER_CUSTOMER
 
 
 async def test_names_of_trusted_documents_are_always_shown(tmp_path: Path) -> None:
