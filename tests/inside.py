@@ -1,4 +1,4 @@
-"""The product in the tests' own process, over a real port: for tests that break its adapters, or look inside."""
+"""The server in the process of the tests, on a real port, for tests that replace adapters or look inside."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.serving import SECRET, Client, token
 
 
 def settings_in(folder: Path, **more: Any) -> Settings:
-    """Telephones act at once, and nobody waits long."""
+    """Return settings with a database in this folder, fast simulated phones and short timeouts."""
     plain: dict[str, Any] = {"simulator_pace": 50, "recall_pause": 0.05, "order_seconds": 0.3}
     url = f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"
     return Settings(database_url=url, auth_secret=SecretStr(SECRET), **(plain | more))
@@ -34,7 +34,7 @@ class Inside:
 
 @asynccontextmanager
 async def inside(settings: Settings, **adapters: Any) -> AsyncIterator[Inside]:
-    """Running and ready, until the block ends. `adapters` are those of `build_house`."""
+    """Run a server until the block ends; it is ready when the block starts. `adapters` are passed to `build_house`."""
     house, limits = build_house(settings, **adapters), TransportLimits()
     built = build_server(settings, house=house)
     listener = listen("127.0.0.1", 0)

@@ -1,4 +1,4 @@
-"""The product as its users run it: a process of its own, asked over HTTP and WebSocket."""
+"""The server as users run it: a process of its own, reached over HTTP and WebSocket."""
 
 import asyncio
 import os
@@ -26,11 +26,11 @@ Json = dict[str, Any]
 SECRET = "a secret that only the tests know of"
 TRANSFERS = Path(sys.executable).with_name("transfers")
 START_SECONDS = 30
-TLS = ssl.create_default_context()  # made once: it takes longer than most requests
+TLS = ssl.create_default_context()  # created once, because that takes longer than most requests
 
 
 def token(customer: str = CUSTOMER, *permissions: Permission, subject: str = "agent", ttl: float = 3600) -> str:
-    """With every permission when none is named."""
+    """Return a token. It has every permission unless some are given."""
     return Tokens(Secret(SECRET)).issue(customer, subject, permissions or Permission, ttl)
 
 
@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 class Failed(Exception):
-    """The answer has errors."""
+    """Raised for a response with errors."""
 
     def __init__(self, errors: list[Json]) -> None:
         super().__init__(errors)
@@ -50,13 +50,13 @@ class Failed(Exception):
 
 @dataclass
 class Client:
-    """A frontend: asks over HTTP, follows over WebSocket."""
+    """A client that sends queries over HTTP and subscribes over WebSocket."""
 
     url: str
     token: str = field(default_factory=token)
 
     async def ask(self, query: str, /, **variables: Any) -> Json:
-        """The data of the answer; raises Failed."""
+        """Run a query or a mutation, and return its data. Raises Failed."""
         async with httpx.AsyncClient(timeout=30, verify=TLS) as http:
             answer = (await self.post(http, query, variables)).json()
         if answer.get("errors"):
@@ -77,11 +77,14 @@ class Client:
 
     @asynccontextmanager
     async def follow(self, query: str, /, **variables: Any) -> AsyncIterator[AsyncIterator[Json]]:
-        """The events of a subscription, until it completes; raises Failed. Subscribed when it is entered."""
+        """Subscribe, and yield the events until the subscription completes. Raises Failed.
+
+        The server has the subscription when the block starts.
+        """
         async with self.socket() as websocket:
             payload = {"query": query, "variables": variables}
             await send(websocket, id="1", type="subscribe", payload=payload)
-            await send(websocket, type="ping")  # its pong comes once the subscription has been taken
+            await send(websocket, type="ping")  # the pong comes after the server has started the subscription
             yield events(websocket)
 
 
@@ -114,7 +117,7 @@ class Served:
         return Client(f"{self.url}/graphql", token(*args, **more))
 
     async def kill(self) -> None:
-        """As a power cut would."""
+        """End the process at once, as a power cut would."""
         self.process.send_signal(signal.SIGKILL)
         await self.process.wait()
 
@@ -126,9 +129,9 @@ _logs = count()
 async def serving(
     folder: Path, *arguments: str, port: int | None = None, stderr: int | None = None, **settings: Any
 ) -> AsyncIterator[Served]:
-    """A running server; `settings` are TRANSFERS_* variables in lower case. It ends with the block.
+    """Run a server until the block ends. `settings` are TRANSFERS_* variables in lower case.
 
-    It writes to a log, or its errors to the descriptor `stderr`.
+    It writes to a log file. `stderr`: a file descriptor for its error output instead.
     """
     port = port or free_port()
     database = f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"

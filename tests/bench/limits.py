@@ -1,6 +1,6 @@
-"""How long attacks by documents keep the CPU, here and with the bare library: python -m tests.bench.limits.
+"""The CPU time of hostile documents, here and with Strawberry alone: python -m tests.bench.limits.
 
-Both serve one small schema in this process; the client's millisecond counts for both. The least of three.
+Both serve the same small schema in this process. The times include the client's millisecond; each is the best of three.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Query:
 
 @dataclass
 class Asked:
-    """What resolvers are given."""
+    """The context of the resolvers."""
 
     viewer: Viewer
     request_id: str
@@ -57,14 +57,14 @@ class Asked:
 
 
 def here() -> ASGIApp:
-    """With its transport, sign-in, limits and log lines."""
+    """Return our endpoint, with authentication, limits and log."""
     limits = Limits()
     executor = Executor(Schema(Query), limits, Budget(limits.budget, limits.budget_rate))
     return GraphQLEndpoint(executor, TOKENS.viewer, Asked)
 
 
 def fan_out(width: int, levels: int) -> str:
-    """width ** levels objects."""
+    """Return a document whose fragments expand to width ** levels objects."""
     spread = [" ".join(f"a{w}:next{{...F{n + 1}}}" for w in range(width)) for n in range(levels)]
     fragments = "".join(f"fragment F{n} on Node{{{inner}}}" for n, inner in enumerate(spread))
     return f"{{node{{...F0}}}}{fragments}fragment F{levels} on Node{{id}}"
@@ -99,11 +99,11 @@ LESS = {
     "Fragments that fan out to 2^18 (bare: 2^12)": fan_out(2, 12),
     "Fragments that fan out to 16^6 (bare: 16^3)": fan_out(16, 3),
 }
-"""So that the bare library comes to an end."""
+"""Smaller documents for Strawberry alone, which would not finish the others."""
 
 
 async def taken(app: ASGIApp, query: str) -> tuple[float, str]:
-    """CPU seconds and what came of it."""
+    """Return the CPU seconds of a query, and its outcome."""
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://bench", headers=authorization()) as client:
         best = float("inf")
@@ -121,7 +121,7 @@ def outcome(answer: httpx.Response) -> str:
 
 
 async def main() -> None:
-    logging.disable()  # of what clients did wrong, with traces in the bare library
+    logging.disable()  # Strawberry alone logs each error of a client with a stack trace
     ours, bare = here(), GraphQL[object, None](strawberry.Schema(Query))
     rows = []
     for name, query in DOCUMENTS.items():

@@ -1,6 +1,6 @@
-"""What one principal gets of a server process on this machine: python -m tests.bench.load.
+"""The throughput that one principal gets from one server process on this machine: python -m tests.bench.load.
 
-Each connection has one request under way at a time. Rates are held against those of /healthz, which does nothing.
+Each connection has one request in flight. Rates are compared with the rate of /healthz, which does nothing.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ ANSWERED, THROTTLED = "answered", "throttled"
 
 
 class Load:
-    """Seconds of each request, by what came of it."""
+    """The seconds of each request, by outcome."""
 
     def __init__(self) -> None:
         self.seconds = defaultdict[str, list[float]](list)
@@ -45,7 +45,7 @@ class Connection:
         self._reader, self._writer = reader, writer
 
     async def ask(self, request: bytes) -> str:
-        """What comes of it."""
+        """Send a request, and return its outcome."""
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
@@ -74,7 +74,7 @@ class Bench:
         return f"GET /healthz HTTP/1.1\r\nHost: {self._address.netloc}\r\n\r\n".encode()
 
     async def load(self, requests: Iterable[bytes], connections: int = CONNECTIONS) -> Load:
-        """As many as the server takes, until there are no more or the time is over."""
+        """Send requests as fast as the server answers, until they run out or SECONDS have passed."""
         load, began, waiting = Load(), time.perf_counter(), iter(requests)
         async with asyncio.TaskGroup() as tasks:
             for _ in range(connections):
@@ -118,14 +118,14 @@ async def main() -> None:
 
 
 async def prepared(bench: Bench, client: Client) -> list[bytes]:
-    """Starts, each of a talk of its own."""
+    """Return requests that start a transfer, each with a call of its own."""
     talks = [await Desk(client).talk(f"+1555{n:07}") for n in range(STARTS)]
     given = {"type": "ATTENDED", "transfereeAddresses": [tel("+15558000103")], "ringTimeout": 600}
     return [bench.post(STARTED, input={**given, "transfererCallId": talk.agent}) for talk in talks]
 
 
 async def all_ring(client: Client) -> None:
-    """Those who were started: until then the engine room is busy."""
+    """Wait until every started transfer rings: before that, the background work would slow down the reads."""
     async with client.follow("subscription { transferEvents { id } }") as events:
         while (await client.ask("{ transfers(filter: {statuses: [STARTING]}) { totalCount } }"))["transfers"][
             "totalCount"

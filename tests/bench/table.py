@@ -1,4 +1,4 @@
-"""How figures are shown: a table that a README takes as it is."""
+"""Prints figures as a Markdown table, for a README."""
 
 from collections.abc import Iterable
 

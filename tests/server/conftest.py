@@ -1,4 +1,4 @@
-"""The node packages that some tests run against the server, and the lines that it logs."""
+"""Fixtures: the npm packages that some tests run against the server, and the log of the server."""
 
 import fcntl
 import logging
@@ -15,10 +15,10 @@ NODE = Path(__file__).parent / "protocol" / "node"
 
 @pytest.fixture(scope="session")
 def node_scripts() -> Path:
-    """The folder of scripts, with what they import installed."""
+    """Return the folder of the scripts, after installing the packages that they import."""
     lock, installed = NODE / "package-lock.json", NODE / "node_modules" / ".package-lock.json"
-    with lock.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # tests run in several processes
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # other test processes install the same packages
         if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
             assert npm(["ci", "--prefix", str(NODE)]) == 0
     return NODE

@@ -1,4 +1,4 @@
-"""Lines of the log as an operator finds them."""
+"""The log of the server, as an operator reads it."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from app.logs import Lines, as_json
 
 
 class Written(logging.Handler):
-    """What was logged, with the ids of its context."""
+    """A log handler that keeps every line as JSON, with the ids of its context."""
 
     def __init__(self) -> None:
         super().__init__()

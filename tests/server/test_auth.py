@@ -1,4 +1,4 @@
-"""Tokens: what is read from them, and which are refused."""
+"""Authentication: which tokens are valid, and the viewer that they name."""
 
 import asyncio
 import base64
@@ -51,7 +51,7 @@ def signed(claims: dict[str, Any], key: Any = SECRET, algorithm: str = "HS256", 
     return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid} if kid else None)
 
 
-async def test_what_is_issued_is_read_back() -> None:
+async def test_an_issued_token_verifies() -> None:
     tokens = shared(clock=lambda: NOW)
     token = tokens.issue(CUSTOMER, "alice", [Permission.SIMULATE, Permission.CALLS_READ], 60)
     assert await tokens.viewer(token) == Viewer(
@@ -62,7 +62,7 @@ async def test_what_is_issued_is_read_back() -> None:
     )
 
 
-async def test_a_token_expires_to_the_second_though_it_was_valid_before() -> None:
+async def test_a_cached_token_expires_on_time() -> None:
     now = NOW
     tokens = shared(clock=lambda: now)
     token = tokens.issue(CUSTOMER, "alice", [], 60)
@@ -73,7 +73,7 @@ async def test_a_token_expires_to_the_second_though_it_was_valid_before() -> Non
         await tokens.viewer(token)
 
 
-async def test_customers_are_written_in_one_way() -> None:
+async def test_every_spelling_of_a_customer_id_is_normalized() -> None:
     for spelling in (CUSTOMER.upper(), CUSTOMER.replace("-", ""), f"{{{CUSTOMER}}}"):
         viewer = await shared().viewer(signed(CLAIMS | {"customer_id": spelling}))
         assert viewer.customer_id == CUSTOMER
@@ -127,7 +127,7 @@ async def test_claims_must_make_sense(claims: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é.é.é", signed(CLAIMS)[:-2], signed(CLAIMS) + "x", "." * 50_000])
-async def test_nonsense_is_refused(token: str) -> None:
+async def test_a_malformed_token_is_refused(token: str) -> None:
     with pytest.raises(Unauthenticated):
         await shared().viewer(token)
 
@@ -184,7 +184,10 @@ async def test_a_public_key_verifies(key: PrivateKey, algorithm: str) -> None:
 
 
 def signed_with_public(key: str) -> str:
-    """With the public key as if it were a secret: whoever trusts the algorithm in the header takes this."""
+    """Return a token signed by HS256 with the public key as the secret.
+
+    A server that trusts the algorithm in the header accepts it.
+    """
     token = unsigned(CLAIMS, "HS256")
     return token + encoded(hmac.digest(key.encode(), token[:-1].encode(), "sha256"))
 
@@ -211,7 +214,7 @@ def test_other_curves_are_refused() -> None:
 
 
 def unknown_curve() -> str:
-    """The key's own curve, P-256, by the identifier of another: prime239v1."""
+    """Return a PEM with the points of a P-256 key and the identifier of another curve, prime239v1."""
     der = EC_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     named, other = (bytes.fromhex(f"2a8648ce3d0301{number}") for number in ("07", "04"))
     return (
@@ -222,7 +225,7 @@ def unknown_curve() -> str:
 @pytest.mark.parametrize(
     "given", ["", "nonsense", pem(EC_KEY)[:-40], pem(rsa.generate_private_key(65537, 1024)), unknown_curve()]
 )
-def test_what_is_no_public_key_is_told_in_one_sentence(given: str) -> None:
+def test_an_invalid_public_key_has_a_clear_message(given: str) -> None:
     with pytest.raises(ValueError, match="A public key must be PEM: an RSA key of at least 2048 bits, or a key on"):
         PublicKey(given)
 
@@ -233,7 +236,7 @@ def test_only_a_shared_secret_issues() -> None:
 
 
 class Publisher:
-    """Publishes a key set, and counts who asks."""
+    """A server that publishes a key set, and counts the requests."""
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = []
@@ -255,7 +258,7 @@ class Publisher:
 
 
 class Slow(Publisher):
-    """Answers when its gate is opened."""
+    """A publisher that answers when its gate is opened."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -267,7 +270,7 @@ class Slow(Publisher):
 
 
 class Dripping(Publisher):
-    """Sends blanks without end, when it is told to."""
+    """A publisher that sends spaces without end while `drips` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -293,7 +296,7 @@ def _jwk(key: PrivateKey) -> dict[str, Any]:
 
 @asynccontextmanager
 async def published(publisher: Publisher) -> AsyncIterator[str]:
-    """On a thread of its own, as it would be on a machine of its own."""
+    """Run the publisher on a thread of its own, because it runs on another machine in production."""
     listener = listen("127.0.0.1", 0)
     app = Starlette(routes=[Route("/keys", publisher.answer)])
     server = DrainingServer(configure(app, TransportLimits()), _nothing, 1)
@@ -334,7 +337,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it_and_an_old_one_goes() 
             await tokens.viewer(old)
 
 
-async def test_unknown_keys_do_not_make_us_fetch_without_end() -> None:
+async def test_unknown_keys_do_not_cause_a_fetch_each() -> None:
     publisher = Publisher()
     publisher.publish(first=RSA_KEY)
     async with published(publisher) as url:
@@ -364,7 +367,7 @@ async def test_a_key_set_verifies_nothing_else(token: str) -> None:
             await Tokens(KeySet(url)).viewer(token)
 
 
-async def test_a_key_set_that_cant_be_had_is_not_the_clients_fault() -> None:
+async def test_an_unreachable_key_set_is_unavailable() -> None:
     publisher = Publisher()
     publisher.status = 500
     token = signed(CLAIMS, RSA_KEY, "RS256", "first")
@@ -381,7 +384,7 @@ async def test_a_key_set_that_cant_be_had_is_not_the_clients_fault() -> None:
 @pytest.mark.parametrize(
     "body", ["<html>", "", "[" * 100_000, "[]", '{"keys": []}', '{"keys": 1}', "\xff\xfe", " " * 1_000_001]
 )
-async def test_nor_is_something_else_in_its_place(body: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_invalid_key_set_is_unavailable(body: str, caplog: pytest.LogCaptureFixture) -> None:
     publisher = Publisher()
     publisher.body = body
     async with published(publisher) as url:
@@ -393,14 +396,14 @@ async def test_nor_is_something_else_in_its_place(body: str, caplog: pytest.LogC
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1/a\x01b", "http://127.0.0.1:port/", "http://xn--zzz--/", "nonsense"]
 )
-async def test_nor_is_an_address_where_nothing_can_be_asked(url: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_key_set_at_an_unusable_url_is_unavailable(url: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(Unavailable):
         await Tokens(KeySet(url)).viewer(signed(CLAIMS, RSA_KEY, "RS256", "first"))
     assert [line.levelname for line in caplog.records if "key set" in line.message] == ["WARNING"]
 
 
-async def test_a_key_set_is_not_looked_for_at_another_address() -> None:
-    """An operator names it; whoever answers there can't send us on to one without TLS, say."""
+async def test_a_redirect_of_the_key_set_is_not_followed() -> None:
+    """A redirect could lead to a URL that the operator has not chosen, for example one without TLS."""
     other, publisher = Publisher(), Publisher()
     other.publish(first=RSA_KEY)
     async with published(other) as publisher.elsewhere, published(publisher) as url:
@@ -409,7 +412,7 @@ async def test_a_key_set_is_not_looked_for_at_another_address() -> None:
     assert (publisher.asked, other.asked) == (1, 0)
 
 
-async def test_keys_that_are_known_are_good_for_as_long_as_newer_ones_cant_be_had() -> None:
+async def test_known_keys_are_used_while_newer_ones_are_unavailable() -> None:
     publisher = Publisher()
     publisher.publish(first=RSA_KEY)
     token, unknown = (signed(CLAIMS, RSA_KEY, "RS256", name) for name in ("first", "second"))
@@ -425,7 +428,7 @@ async def test_keys_that_are_known_are_good_for_as_long_as_newer_ones_cant_be_ha
         await tokens.viewer(token)
 
 
-async def test_who_has_a_known_key_does_not_wait_for_newer_ones() -> None:
+async def test_a_token_with_a_known_key_does_not_wait_for_a_fetch() -> None:
     publisher = Dripping()
     publisher.publish(first=RSA_KEY)
     token = signed(CLAIMS, RSA_KEY, "RS256", "first")
@@ -442,7 +445,7 @@ async def test_who_has_a_known_key_does_not_wait_for_newer_ones() -> None:
     assert publisher.asked == 2
 
 
-async def test_a_key_set_that_does_not_come_to_an_end_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_fetch_of_the_key_set_has_a_timeout(caplog: pytest.LogCaptureFixture) -> None:
     publisher = Dripping()
     publisher.drips = True
     async with published(publisher) as url:
@@ -453,7 +456,7 @@ async def test_a_key_set_that_does_not_come_to_an_end_is_given_up(caplog: pytest
     assert "The key set can't be fetched: TimeoutError" in caplog.messages
 
 
-async def test_a_key_that_was_withdrawn_is_good_until_the_newer_ones_are_there() -> None:
+async def test_a_withdrawn_key_is_valid_until_the_newer_keys_have_arrived() -> None:
     publisher = Publisher()
     publisher.publish(old=RSA_KEY)
     old, new = (signed(CLAIMS, RSA_KEY, "RS256", name) for name in ("old", "new"))
@@ -467,7 +470,7 @@ async def test_a_key_that_was_withdrawn_is_good_until_the_newer_ones_are_there()
             await tokens.viewer(old)
 
 
-async def test_who_waits_for_a_key_and_leaves_does_not_end_the_fetch_for_others() -> None:
+async def test_a_client_that_leaves_does_not_cancel_the_fetch_for_others() -> None:
     publisher = Slow()
     publisher.publish(first=RSA_KEY)
     async with published(publisher) as url:
@@ -483,17 +486,17 @@ async def test_who_waits_for_a_key_and_leaves_does_not_end_the_fetch_for_others(
     assert publisher.asked == 1
 
 
-async def test_a_subject_that_no_database_could_keep_is_none() -> None:
+async def test_a_subject_with_u_0000_is_refused() -> None:
     with pytest.raises(Unauthenticated):
         await Tokens(Secret(SECRET)).viewer(signed(CLAIMS | {"sub": "alice\0"}, SECRET, "HS256"))
 
 
-def test_a_token_without_end_is_none() -> None:
+def test_a_very_long_token_is_refused() -> None:
     with pytest.raises(Unauthenticated):
         bearer("Bearer " + "x" * 10_000)
 
 
-async def test_the_loop_runs_on_while_keys_are_fetched() -> None:
+async def test_a_fetch_does_not_block_the_event_loop() -> None:
     publisher = Slow()
     publisher.publish(first=RSA_KEY)
     async with published(publisher) as url:
@@ -511,6 +514,6 @@ def test_the_token_of_a_header(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer ", "abc", "Basic abc"])
-def test_a_header_without_one(value: str | None) -> None:
+def test_a_header_without_a_token_is_refused(value: str | None) -> None:
     with pytest.raises(Unauthenticated):
         bearer(value)

@@ -1,4 +1,4 @@
-"""GraphiQL as HTTP: addresses, headers, what the page opens with, and what is there before it is built."""
+"""The routes of GraphiQL: paths, headers, the session, and the page before the build."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,15 +36,13 @@ async def demo() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("path", ["/", "/graphiql", "/graphiql/", "/graphiql/index.html"])
-async def test_the_page_is_found_with_and_without_a_slash_and_asked_for_anew_each_time(
-    client: httpx.AsyncClient, path: str
-) -> None:
+async def test_the_page_has_several_paths_and_is_not_cached(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.text == "<title>GraphiQL</title>"
     assert answer.headers["cache-control"] == "no-cache"
 
 
-async def test_an_asset_is_kept_for_good_as_its_name_changes_with_it(client: httpx.AsyncClient) -> None:
+async def test_an_asset_is_cached_for_good(client: httpx.AsyncClient) -> None:
     answer = await client.get("/graphiql/assets/page-1a2b3c.js")
     assert "immutable" in answer.headers["cache-control"]
     again = await client.get("/graphiql/assets/page-1a2b3c.js", headers={"If-None-Match": answer.headers["etag"]})
@@ -52,14 +50,16 @@ async def test_an_asset_is_kept_for_good_as_its_name_changes_with_it(client: htt
 
 
 @pytest.mark.parametrize("path", ["/graphiql/assets/gone.js", "/graphiql/../graphiql.py", "/graphiql/%2e%2e/%2e%2e/x"])
-async def test_what_is_not_there_is_not_found_nor_kept(client: httpx.AsyncClient, path: str) -> None:
+async def test_a_missing_asset_is_404_and_not_cached(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 404
     assert "immutable" not in answer.headers.get("cache-control", "")
 
 
 @pytest.mark.parametrize("path", ["/graphiql/", "/graphiql/assets/page-1a2b3c.js", "/graphiql/session.json"])
-async def test_nothing_leaves_the_origin(client: httpx.AsyncClient, path: str) -> None:
+async def test_the_content_security_policy_confines_the_page_to_its_origin(
+    client: httpx.AsyncClient, path: str
+) -> None:
     headers = (await client.get(path)).headers
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self';")
@@ -68,12 +68,12 @@ async def test_nothing_leaves_the_origin(client: httpx.AsyncClient, path: str) -
     assert headers["referrer-policy"] == "no-referrer"
 
 
-async def test_a_host_that_is_none_gets_no_say_in_the_policy(client: httpx.AsyncClient) -> None:
+async def test_an_invalid_host_is_left_out_of_the_policy(client: httpx.AsyncClient) -> None:
     answer = await client.get("/graphiql/", headers={"Host": "x; script-src *"})
     assert "*" not in answer.headers["content-security-policy"]
 
 
-async def test_a_demo_page_opens_signed_in_and_nobody_keeps_the_token(client: httpx.AsyncClient) -> None:
+async def test_a_demo_page_opens_signed_in_and_its_token_is_not_cached(client: httpx.AsyncClient) -> None:
     answer = await client.get("/graphiql/session.json")
     assert answer.json() == {"headers": {"Authorization": "Bearer demo"}}
     assert answer.headers["cache-control"] == "no-store"
@@ -85,7 +85,7 @@ async def test_outside_a_demo_the_page_opens_signed_out(dist: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/graphiql", "/graphiql/"])
-async def test_before_it_is_built_the_page_says_how(tmp_path: Path, path: str) -> None:
+async def test_before_the_build_the_page_says_how_to_build_it(tmp_path: Path, path: str) -> None:
     answer = await browse(graphiql(dist=tmp_path / "none")).get(path)
     assert answer.status_code == 503
     assert "make web" in answer.text

@@ -1,4 +1,4 @@
-"""What is counted, and that labels stay few."""
+"""The metrics: what they count, and the limit of their labels."""
 
 import asyncio
 import threading
@@ -49,7 +49,7 @@ def test_operations_are_counted_by_name_and_outcome() -> None:
     assert value(metrics, "operation_seconds_count", type="subscription", name="Desk") is None
 
 
-def test_names_without_end_make_no_labels_without_end() -> None:
+def test_the_number_of_operation_names_is_limited() -> None:
     metrics = Metrics()
     for number in range(NAMES + 50):
         metrics.ran("query", f"Name{number}", "ok", 0, f"customer {number % 15}")
@@ -81,13 +81,13 @@ async def test_names_of_trusted_documents_are_always_shown(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("name", "outcome"), [("Wrong", "GRAPHQL_VALIDATION_FAILED"), ("x" * (NAME_LENGTH + 1), "ok")])
-def test_what_fails_or_is_long_takes_no_place_among_the_names(name: str, outcome: str) -> None:
+def test_a_name_that_fails_or_is_long_is_counted_as_other(name: str, outcome: str) -> None:
     metrics = Metrics()
     metrics.ran("query", name, outcome, 0)
     assert value(metrics, "operations_total", type="query", name="other", outcome=outcome) == 1
 
 
-def test_a_transfer_is_followed_from_start_to_end() -> None:
+def test_a_transfer_is_counted_from_start_to_end() -> None:
     metrics = Metrics()
     started = transfer(Status.STARTING)
     ending = replace(started, status=Status.ENDING, outcome=Outcome.FAILED, outcome_reason=Reason.BUSY, tm_update=LATER)
@@ -101,7 +101,7 @@ def test_a_transfer_is_followed_from_start_to_end() -> None:
     assert value(metrics, "status_seconds_sum", status="ENDING") == 0
 
 
-def test_a_change_within_a_status_does_not_begin_it_anew() -> None:
+def test_a_change_within_a_status_does_not_restart_its_time() -> None:
     metrics = Metrics()
     ringing = transfer(Status.RINGING)
     noted = replace(ringing, note="x", tm_update=NOON + timedelta(seconds=5))
@@ -122,7 +122,7 @@ def test_a_status_taken_before_the_server_started_is_not_measured() -> None:
 @pytest.mark.parametrize(
     ("error", "outcome"), [(None, "confirmed"), (OrderRefused(), "refused"), (EngineUnavailable(), "unanswered")]
 )
-def test_orders_are_counted_by_what_the_engine_made_of_them(error: Exception | None, outcome: str) -> None:
+def test_orders_are_counted_by_outcome(error: Exception | None, outcome: str) -> None:
     metrics = Metrics()
     with pytest.raises(type(error)) if error else nullcontext(), metrics.carrying_out(DIAL, TRANSFER):
         if error:
@@ -131,7 +131,7 @@ def test_orders_are_counted_by_what_the_engine_made_of_them(error: Exception | N
     assert value(metrics, "order_seconds_count", kind="DIAL") == 1
 
 
-def test_orders_given_up_and_a_database_that_is_away_are_counted() -> None:
+def test_orders_given_up_and_an_unavailable_database_are_counted() -> None:
     metrics = Metrics()
     metrics.gave_up(DIAL)
     metrics.database_unavailable()
@@ -139,7 +139,7 @@ def test_orders_given_up_and_a_database_that_is_away_are_counted() -> None:
     assert value(metrics, "database_unavailable_total") == 1
 
 
-def test_what_the_database_knows_is_shown_for_every_status_and_forgotten_when_it_is_away() -> None:
+def test_live_transfers_are_shown_for_every_status_while_the_database_is_available() -> None:
     metrics = Metrics()
     metrics.take({"RINGING": 3}, 4)
     assert value(metrics, "live", status="RINGING") == 3
@@ -151,14 +151,16 @@ def test_what_the_database_knows_is_shown_for_every_status_and_forgotten_when_it
 
 
 async def page(folder: Path, is_demo: bool = False, **settings: object) -> httpx.Response:
-    """Of a server that has not been opened: it has no database yet."""
+    """Return the page of a server that has not been opened, and so has no database."""
     url = f"sqlite+aiosqlite:///{folder / 'none.sqlite3'}"
     given = Settings(database_url=url, auth_secret=SECRET, **settings)  # type: ignore[arg-type]
     server, before = build_server(given, is_demo), set(threading.enumerate())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(server.app), base_url="http://test") as client:
         response = await client.get("/metrics")
     await server.house.database.close()
-    for thread in set(threading.enumerate()) - before:  # of a connection that could not be opened: it tells the loop
+    for thread in (
+        set(threading.enumerate()) - before
+    ):  # a connection that could not be opened still reports to the event loop
         await asyncio.to_thread(thread.join)
     return response
 
@@ -186,5 +188,5 @@ async def test_the_readme_says_what_to_do_about_every_figure(tmp_path: Path) -> 
         ({"host": "0.0.0.0", "is_demo": True}, 200),
     ],
 )
-async def test_it_is_not_shown_to_everybody(tmp_path: Path, settings: dict[str, object], status: int) -> None:
+async def test_the_page_is_public_only_if_configured(tmp_path: Path, settings: dict[str, object], status: int) -> None:
     assert (await page(tmp_path, **settings)).status_code == status  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What an operator sees of a running server: figures, and lines that say whose they are."""
+"""The metrics and the log of a running server, as an operator sees them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,7 @@ def of(lines: list[Json], event: Callable[[str], bool]) -> Json:
     return next(line for line in lines if event(line["event"]))
 
 
-async def test_a_refused_command_is_counted_and_its_line_says_which(served: Inside, written: Written) -> None:
+async def test_a_refused_command_is_counted_and_logged_with_its_code(served: Inside, written: Written) -> None:
     desk = Desk(served.client())
     transfer = await ringing(desk)
     with pytest.raises(Refused):
@@ -54,7 +54,7 @@ async def test_a_refused_command_is_counted_and_its_line_says_which(served: Insi
     assert line["transfer_id"] == transfer["id"]
 
 
-async def test_an_id_that_a_client_makes_up_is_not_logged(served: Inside, written: Written) -> None:
+async def test_an_unknown_transfer_id_is_not_logged(served: Inside, written: Written) -> None:
     with pytest.raises(Refused):
         await Desk(served.client()).tell({"id": "made up"}, "merge")
     assert figure(served, "refusals_total", command="mergeTransfer", code="NOT_FOUND") == 1
@@ -67,18 +67,18 @@ async def test_a_simulation_that_is_refused_is_counted(served: Inside) -> None:
     assert figure(served, "refusals_total", command="simulateAnswer", code="NOT_FOUND") == 1
 
 
-async def test_the_lag_of_an_event_has_the_wait_for_the_turn_to_write(served: Inside) -> None:
+async def test_the_lag_of_an_event_includes_the_wait_for_the_database(served: Inside) -> None:
     desk = Desk(served.client())
     transfer = await ringing(desk)
     before = figure(served, "event_lag_seconds_sum")
     async with served.house.database.writing():
         update = asyncio.create_task(desk.tell(transfer, "update", note="patience"))
-        await asyncio.sleep(0.5)  # is what is measured
+        await asyncio.sleep(0.5)  # this time is measured
     await update
     assert figure(served, "event_lag_seconds_sum") - before > 0.2
 
 
-async def test_being_out_of_step_is_seen(tmp_path: Path) -> None:
+async def test_recovery_is_shown_by_a_metric(tmp_path: Path) -> None:
     house = build_house(settings_in(tmp_path))
     value = house.metrics.registry.get_sample_value
     assert value("transfers_caught_up") == 0
@@ -87,7 +87,7 @@ async def test_being_out_of_step_is_seen(tmp_path: Path) -> None:
     await house.database.close()
 
 
-async def test_a_fault_in_the_background_is_counted_and_says_at_whose_transfer(
+async def test_a_background_fault_is_counted_and_logged_with_its_transfer(
     served: Inside, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transfer = await ringing(Desk(served.client()))
@@ -103,7 +103,7 @@ class Refusing(Simulator):
         raise OrderRefused(UNHEARD)
 
 
-async def test_an_order_that_is_given_up_says_whose_it_was_and_not_in_which_words(
+async def test_an_order_given_up_is_logged_with_its_transfer_but_not_with_the_words_of_the_engine(
     tmp_path: Path, written: Written
 ) -> None:
     settings = settings_in(tmp_path)

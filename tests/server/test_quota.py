@@ -7,7 +7,7 @@ import pytest
 
 from app.server.limits import TransportLimits
 from app.server.quota import address_key
-from tests.server.talk import talk
+from tests.server.sockets import connected
 from tests.server.toy import site
 
 
@@ -39,7 +39,7 @@ async def test_event_streams_and_websockets_of_one_network_are_counted_together(
     async with site(limits) as running, running.client() as client, streamed(client, "2001:db8:1:2::1"):
         async with streamed(client, "2001:db8:1:2::2") as neighbour:
             assert neighbour.status_code == 429
-        async with talk(running, **{"X-Forwarded-For": "2001:db8:1:2::3"}) as another:
+        async with connected(running, **{"X-Forwarded-For": "2001:db8:1:2::3"}) as another:
             assert (await another.closed())[0] == 1013
         async with streamed(client, "2001:db8:1:3::1") as stranger:
             assert stranger.status_code == 200
@@ -49,5 +49,5 @@ async def test_x_forwarded_for_is_ignored_unless_a_trusted_proxy_sends_it(monkey
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
     limits = TransportLimits(address_connections=1)
     first, second = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
-    async with site(limits) as running, talk(running, **first), talk(running, **second) as refused:
+    async with site(limits) as running, connected(running, **first), connected(running, **second) as refused:
         assert (await refused.closed())[0] == 1013

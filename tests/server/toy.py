@@ -1,4 +1,4 @@
-"""A small schema that misbehaves on demand, and a server for it."""
+"""A small schema whose operations wait or fail on demand, and a server for it."""
 
 import asyncio
 import ssl
@@ -41,9 +41,9 @@ def authorization(value: str | None = None) -> dict[str, str]:
 
 @dataclass
 class Probe:
-    """What happens inside, seen by the tests."""
+    """Counts what the resolvers do, so that tests can await it."""
 
-    gate: asyncio.Event = field(default_factory=asyncio.Event)  # holds `slow` and `slowNote` up
+    gate: asyncio.Event = field(default_factory=asyncio.Event)  # until it is set, `slow` and `slowNote` wait
     seen: Counter[str] = field(default_factory=Counter)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     contexts: list["Context"] = field(default_factory=list)
@@ -159,7 +159,7 @@ class Subscription:
 
     @strawberry.subscription
     async def forever(self, info: Info, size: int = 1) -> AsyncGenerator[str]:
-        """One event, or as many as the reader takes when they are large."""
+        """Yield one small event, or large events without end."""
         probe = info.context.probe
         await probe.note("forever began")
         try:
@@ -213,14 +213,14 @@ class Site:
         return f"http://127.0.0.1:{self.port}"
 
     def turned_away(self, code: str) -> float:
-        """How many have been, with this code."""
+        """Return how many requests were refused with this error code."""
         return self.metrics.registry.get_sample_value("transfers_requests_refused_total", {"code": code}) or 0
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, headers={**authorization(), **headers}, verify=NO_TLS)
 
 
-# The default context reads the machine's certificates, which takes longer than a test.
+# The default context reads the system's certificates, which takes longer than a test.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

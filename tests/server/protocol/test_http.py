@@ -87,7 +87,7 @@ async def test_the_type_of_the_answer_is_negotiated(client: httpx.AsyncClient, a
 @pytest.mark.parametrize(
     "accept", ["text/html", "application/xml", "application/json;q=0", "multipart/mixed", "*/*," * 300]
 )
-async def test_another_type_is_not_acceptable(client: httpx.AsyncClient, accept: str) -> None:
+async def test_other_media_types_are_not_acceptable(client: httpx.AsyncClient, accept: str) -> None:
     response = await post(client, "{ hello }", accept)
     assert response.status_code == 406
     assert codes(response.json()) == ["NOT_ACCEPTABLE"]
@@ -126,7 +126,7 @@ async def test_a_request_error_has_a_code_and_no_data(
 
 
 @pytest.mark.parametrize(("body", "status", "code"), REQUEST_ERRORS)
-async def test_clients_of_plain_json_get_200_for_it(
+async def test_a_client_of_plain_json_gets_200_for_a_request_error(
     client: httpx.AsyncClient, body: dict[str, Any], status: int, code: str
 ) -> None:
     response = await client.post("/graphql", json=body, headers={"accept": "application/json"})
@@ -163,13 +163,13 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_a_body_that_is_no_request_is_a_bad_request(client: httpx.AsyncClient, name: str) -> None:
+async def test_a_body_that_is_not_a_graphql_request_is_a_bad_request(client: httpx.AsyncClient, name: str) -> None:
     response = await client.post("/graphql", content=BODIES[name], headers={"content-type": "application/json"})
     assert response.status_code == 400
     assert codes(response.json()) == ["BAD_REQUEST"]
 
 
-async def test_null_parameters_are_as_if_absent(client: httpx.AsyncClient) -> None:
+async def test_null_parameters_count_as_absent(client: httpx.AsyncClient) -> None:
     response = await post(client, "{ hello }", variables=None, operationName=None, extensions=None)
     assert response.json() == {"data": {"hello": "Hello, world!"}}
 
@@ -178,13 +178,13 @@ async def test_null_parameters_are_as_if_absent(client: httpx.AsyncClient) -> No
     "content_type",
     ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/json; charset=latin-1"],
 )
-async def test_only_json_is_taken(client: httpx.AsyncClient, content_type: str) -> None:
+async def test_only_json_is_accepted(client: httpx.AsyncClient, content_type: str) -> None:
     response = await client.post("/graphql", content=b'{"query": "{ hello }"}', headers={"content-type": content_type})
     assert response.status_code == 415
     assert codes(response.json()) == ["UNSUPPORTED_MEDIA_TYPE"]
 
 
-async def test_compressed_requests_are_not_taken(client: httpx.AsyncClient) -> None:
+async def test_compressed_requests_are_refused(client: httpx.AsyncClient) -> None:
     headers = {"content-type": "application/json", "content-encoding": "gzip"}
     assert (await client.post("/graphql", content=b"x", headers=headers)).status_code == 415
 
@@ -208,7 +208,7 @@ async def test_a_body_may_not_be_too_large(client: httpx.AsyncClient) -> None:
     assert codes(response.json()) == ["PAYLOAD_TOO_LARGE"]
 
 
-async def test_a_body_that_says_no_length_may_not_be_too_large(client: httpx.AsyncClient) -> None:
+async def test_a_chunked_body_may_not_be_too_large(client: httpx.AsyncClient) -> None:
     async def body() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b" " * 10_000
@@ -222,7 +222,7 @@ async def test_a_query_by_get(client: httpx.AsyncClient) -> None:
     assert (await client.get("/graphql", params=params)).json() == {"data": {"twice": 4}}
 
 
-async def test_empty_parameters_are_as_if_absent(client: httpx.AsyncClient) -> None:
+async def test_empty_parameters_count_as_absent(client: httpx.AsyncClient) -> None:
     params = {"query": "{ hello }", "variables": "", "operationName": "", "extensions": ""}
     assert (await client.get("/graphql", params=params)).json() == {"data": {"hello": "Hello, world!"}}
 
@@ -261,7 +261,7 @@ async def test_a_subscription_needs_a_stream(client: httpx.AsyncClient, method: 
         {"authorization": f"Bearer {token(ttl=-1)}"},
     ],
 )
-async def test_nobody_gets_in_without_a_valid_token(running: Site, headers: dict[str, str]) -> None:
+async def test_a_request_without_a_valid_token_is_refused(running: Site, headers: dict[str, str]) -> None:
     async with running.client() as client:
         del client.headers["authorization"]
         response = await client.post("/graphql", json={"query": "{ hello }"}, headers=headers)
@@ -291,7 +291,7 @@ async def test_a_fault_is_masked_and_logged(client: httpx.AsyncClient, caplog: p
     assert record.__dict__["request_id"] == "abc-1"
 
 
-async def test_a_value_that_no_scalar_can_show_is_a_fault(client: httpx.AsyncClient) -> None:
+async def test_a_value_that_can_not_be_serialized_is_an_internal_error(client: httpx.AsyncClient) -> None:
     response = await post(client, "{ tooBig }")
     assert codes(response.json()) == ["INTERNAL_SERVER_ERROR"]
     assert str(2**40) not in response.text
@@ -309,7 +309,7 @@ async def test_an_error_with_a_code_is_shown(client: httpx.AsyncClient) -> None:
     assert codes(response.json()) == ["FORBIDDEN"]
 
 
-async def test_a_null_for_a_variable_with_a_default_is_the_clients_error(client: httpx.AsyncClient) -> None:
+async def test_a_null_for_a_variable_with_a_default_is_bad_user_input(client: httpx.AsyncClient) -> None:
     response = await post(client, 'query ($name: String = "x") { hello(name: $name) }', variables={"name": None})
     assert codes(response.json()) == ["BAD_USER_INPUT"]
 
@@ -325,14 +325,14 @@ async def test_clients_errors_are_logged_without_what_they_sent(
     assert "nobody else" not in caplog.text
 
 
-async def test_a_sane_request_id_is_kept(client: httpx.AsyncClient) -> None:
+async def test_a_valid_request_id_is_kept(client: httpx.AsyncClient) -> None:
     response = await client.post("/graphql", json={"query": "{ requestId }"}, headers={"x-request-id": "Ab_1.2-3"})
     assert response.headers["x-request-id"] == "Ab_1.2-3"
     assert response.json() == {"data": {"requestId": "Ab_1.2-3"}}
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 129, '"<script>"'])
-async def test_another_one_is_replaced(client: httpx.AsyncClient, given: str) -> None:
+async def test_an_invalid_request_id_is_replaced(client: httpx.AsyncClient, given: str) -> None:
     response = await client.post("/graphql", json={"query": "{ hello }"}, headers={"x-request-id": given})
     assert len(response.headers["x-request-id"]) == 32
 
@@ -418,7 +418,7 @@ PREFLIGHT = {
 }
 
 
-async def test_no_other_origin_is_let_in_by_default(client: httpx.AsyncClient) -> None:
+async def test_other_origins_are_refused_by_default(client: httpx.AsyncClient) -> None:
     response = await client.post("/graphql", json={"query": "{ hello }"}, headers={"origin": "https://app.example"})
     assert "access-control-allow-origin" not in response.headers
 
@@ -477,7 +477,7 @@ async def test_a_page_can_read_how_long_to_wait() -> None:
         ("null", 400),
     ],
 )
-async def test_pages_of_this_machine_are_let_in_where_that_is_wanted(origin: str, status: int) -> None:
+async def test_pages_of_loopback_origins_can_be_allowed(origin: str, status: int) -> None:
     async with site(TransportLimits(loopback_origins=True)) as running, running.client() as client:
         preflight = await client.options("/graphql", headers=PREFLIGHT | {"origin": origin})
         unsigned = await client.post("/graphql", json={}, headers={"origin": origin, "authorization": ""})
@@ -486,7 +486,7 @@ async def test_pages_of_this_machine_are_let_in_where_that_is_wanted(origin: str
     assert unsigned.status_code == 401
 
 
-async def test_listed_origins_are_let_in() -> None:
+async def test_listed_origins_are_allowed() -> None:
     async with site(TransportLimits(allowed_origins=("https://app.example",))) as running, running.client() as client:
         preflight = await client.options("/graphql", headers=PREFLIGHT)
         refused = await client.post("/graphql", json={}, headers={"origin": "https://app.example", "authorization": ""})
@@ -498,7 +498,7 @@ async def test_listed_origins_are_let_in() -> None:
     assert "access-control-allow-origin" not in other.headers
 
 
-async def test_keys_that_cant_be_had_are_not_the_clients_fault() -> None:
+async def test_a_client_should_try_again_when_keys_are_unavailable() -> None:
     async def authenticate(token: str) -> Viewer:
         raise Unavailable("Later")
 
@@ -521,7 +521,7 @@ async def test_a_fault_of_the_transport_is_masked(caplog: pytest.LogCaptureFixtu
     assert any(record.levelno == logging.ERROR for record in caplog.records)
 
 
-async def test_authorization_is_what_pages_of_other_origins_cant_send_unasked(running: Site) -> None:
+async def test_only_the_authorization_header_authenticates(running: Site) -> None:
     async with httpx.AsyncClient(base_url=running.url, verify=False) as client:
         by_header = await client.get("/graphql", params={"query": "{ hello }"}, headers=authorization())
         by_cookie = await client.get("/graphql", params={"query": "{ hello }"}, headers={"cookie": f"token={token()}"})

@@ -59,7 +59,7 @@ async def test_a_subscription_is_streamed(running: Site, method: str) -> None:
     ]
 
 
-async def test_its_headers_keep_anybody_from_holding_it_back(running: Site) -> None:
+async def test_its_headers_keep_proxies_from_buffering(running: Site) -> None:
     async with stream(running, "subscription { count(to: 1) }", x_request_id="abc") as response:
         assert response.status_code == 200
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -69,13 +69,15 @@ async def test_its_headers_keep_anybody_from_holding_it_back(running: Site) -> N
 
 
 @pytest.mark.parametrize("query", ["{ hello }", 'mutation { note(text: "x") }'])
-async def test_queries_and_mutations_are_streams_of_one(running: Site, query: str) -> None:
+async def test_a_query_or_mutation_is_a_stream_of_one_answer(running: Site, query: str) -> None:
     kinds = [kind for kind, _ in await all_events(running, query)]
     assert kinds == ["next", "complete"]
 
 
-async def test_a_stream_is_taken_only_where_it_is_needed(running: Site) -> None:
-    takes = "application/graphql-response+json, application/json, text/event-stream, multipart/mixed"  # as urql does
+async def test_a_query_is_streamed_only_if_nothing_else_is_accepted(running: Site) -> None:
+    takes = (
+        "application/graphql-response+json, application/json, text/event-stream, multipart/mixed"  # as urql sends it
+    )
     async with stream(running, "{ hello }", accept=takes) as response:
         assert response.headers["content-type"].startswith("application/graphql-response+json")
     async with stream(running, "subscription { count(to: 1) }", accept=takes) as response:
@@ -107,7 +109,7 @@ async def test_a_fault_is_masked(running: Site) -> None:
     assert "secret" not in json.dumps(error)
 
 
-async def test_transport_errors_are_plain_answers(running: Site) -> None:
+async def test_transport_errors_are_single_responses(running: Site) -> None:
     async with stream(running, "{ hello }", authorization="") as response:
         assert response.status_code == 401
         assert codes(json.loads(await response.aread())) == ["UNAUTHENTICATED"]
@@ -115,14 +117,14 @@ async def test_transport_errors_are_plain_answers(running: Site) -> None:
         assert response.status_code == 405
 
 
-async def test_events_are_not_held_back_and_end_with_the_client(running: Site) -> None:
+async def test_events_are_sent_at_once_and_end_when_the_client_leaves(running: Site) -> None:
     async with stream(running, "subscription { forever }") as response:
         assert await anext(events(response)) == ("next", {"data": {"forever": "x"}})
         assert running.probe.seen["forever ended"] == 0
     await running.probe.until("forever ended")
 
 
-async def test_a_silent_stream_gives_signs_of_life() -> None:
+async def test_a_silent_stream_sends_keep_alive_comments() -> None:
     async with (
         site(TransportLimits(heartbeat=0.01)) as running,
         stream(running, "subscription { forever }") as response,
@@ -132,7 +134,7 @@ async def test_a_silent_stream_gives_signs_of_life() -> None:
     assert kinds == ["next", "heartbeat", "heartbeat"]
 
 
-async def test_a_stream_ends_with_its_token(running: Site) -> None:
+async def test_a_stream_ends_when_its_token_expires(running: Site) -> None:
     async with stream(running, "subscription { forever }", **authorization(token(ttl=1.5))) as response:
         async with asyncio.timeout(5):
             _, (kind, error), complete = [event async for event in events(response)]
@@ -141,7 +143,7 @@ async def test_a_stream_ends_with_its_token(running: Site) -> None:
     await running.probe.until("forever ended", running.probe.seen["forever began"])
 
 
-async def test_when_the_server_stops_clients_are_made_to_come_again() -> None:
+async def test_draining_ends_streams_so_that_clients_connect_again() -> None:
     async with site() as running, stream(running, "subscription { forever }") as response:
         received = events(response)
         await anext(received)
@@ -150,7 +152,7 @@ async def test_when_the_server_stops_clients_are_made_to_come_again() -> None:
         assert running.probe.seen["forever ended"] == 1
 
 
-async def test_a_stream_that_was_asked_for_before_the_end_does_not_begin_after_it() -> None:
+async def test_a_stream_requested_before_a_shutdown_does_not_start_during_it() -> None:
     signed_in, arrives = asyncio.Event(), asyncio.Event()
 
     async def authenticate(token: str) -> Viewer:

@@ -16,7 +16,7 @@ from app.api.execution.document import Document, Documents
 from app.api.metering.budget import Budget
 from app.api.metering.limits import Limits
 from app.server.protocol.trusted import TrustedDocuments, document_hash
-from tests.server.talk import Talk, greeted
+from tests.server.sockets import SocketClient, initialised
 from tests.server.toy import LIMITS, TOY, Site, codes, site
 
 HELLO = "query Hello { hello }"
@@ -232,23 +232,23 @@ async def test_what_names_no_document_is_no_request(client: httpx.AsyncClient, b
 
 
 @pytest.fixture
-async def talk(strict: Site) -> AsyncIterator[Talk]:
-    async with greeted(strict) as talk:
-        yield talk
+async def socket(strict: Site) -> AsyncIterator[SocketClient]:
+    async with initialised(strict) as socket:
+        yield socket
 
 
 @BY_HASH
 @pytest.mark.parametrize("beside", [{}, {"query": ""}])
-async def test_a_socket_by_hash(talk: Talk, by_hash: Any, beside: dict[str, Any]) -> None:
-    await talk.ask({**beside, **by_hash(COUNT)})
-    assert [(await talk.hear())["payload"]["data"]["count"] for _ in range(2)] == [0, 1]
-    assert (await talk.hear())["type"] == "complete"
+async def test_a_socket_by_hash(socket: SocketClient, by_hash: Any, beside: dict[str, Any]) -> None:
+    await socket.ask({**beside, **by_hash(COUNT)})
+    assert [(await socket.receive())["payload"]["data"]["count"] for _ in range(2)] == [0, 1]
+    assert (await socket.receive())["type"] == "complete"
 
 
-async def test_a_refusal_ends_no_socket(talk: Talk) -> None:
-    await talk.subscribe("subscription { count(to: 9) }")
-    assert (await talk.hear())["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
-    await talk.ask(apollo("{ hello }"))
-    assert (await talk.hear())["payload"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
-    await talk.ask(apollo(HELLO))
-    assert (await talk.hear())["payload"]["data"] == {"hello": "Hello, world!"}
+async def test_a_refusal_ends_no_socket(socket: SocketClient) -> None:
+    await socket.subscribe("subscription { count(to: 9) }")
+    assert (await socket.receive())["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+    await socket.ask(apollo("{ hello }"))
+    assert (await socket.receive())["payload"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+    await socket.ask(apollo(HELLO))
+    assert (await socket.receive())["payload"]["data"] == {"hello": "Hello, world!"}

@@ -1,4 +1,4 @@
-"""Readers that read nothing: cut in time, holding little meanwhile, and delaying nobody."""
+"""Limits for clients that read too slowly, or that send heads, bodies or frames without end."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 from app.server.limits import TransportLimits
 from app.server.wire.serve import listen
 from tests.server.lines import Written
-from tests.server.talk import PROTOCOL, Talk, talk
+from tests.server.sockets import PROTOCOL, SocketClient, connected
 from tests.server.toy import Site, codes, site, token
 
 SIZE = 50_000
@@ -28,7 +28,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is 
 
 
 class Stalled:
-    """A client that writes, and after the handshake never reads."""
+    """A client that writes, and never reads after the handshake."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -64,7 +64,7 @@ Way = Callable[[Stalled], Awaitable[None]]
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """Masked, as a client's must be; the mask is zero."""
+    """Return a frame with a mask of zeros. The frames of a client must have a mask."""
     length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
     return bytes([0x80 | opcode]) + length + b"\0\0\0\0" + payload
 
@@ -83,7 +83,7 @@ async def test_a_reader_that_stalls_is_cut(way: Way) -> None:
     async with site(TransportLimits(send_timeout=0.5), user_timeout=3600) as running, stalled(running) as reader:
         await way(reader)
         await running.probe.until("forever ended")
-        assert running.probe.seen["large"] * SIZE < 20_000_000  # what the kernel takes, and one event more
+        assert running.probe.seen["large"] * SIZE < 20_000_000  # the buffers of the kernel, and one more event
 
 
 async def test_meanwhile_others_are_not_delayed() -> None:
@@ -97,7 +97,7 @@ async def test_meanwhile_others_are_not_delayed() -> None:
         assert running.probe.seen["forever ended"] == 0
 
 
-async def test_pings_of_a_reader_that_stalls_are_not_answered_any_more() -> None:
+async def test_pings_of_a_stalled_reader_are_not_answered() -> None:
     async with site(TransportLimits(send_timeout=0.5), user_timeout=3600) as running, stalled(running) as reader:
         await reader.ask_by_websocket()
         await running.probe.until("large")
@@ -109,14 +109,14 @@ async def test_pings_of_a_reader_that_stalls_are_not_answered_any_more() -> None
 @LINUX
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [Stalled.ask_by_websocket, Stalled.ask_by_event_stream])
-async def test_the_kernel_cuts_it_too(way: Way) -> None:
+async def test_the_kernel_cuts_a_stalled_reader_too(way: Way) -> None:
     async with site(TransportLimits(send_timeout=3600), user_timeout=1) as running, stalled(running) as reader:
         await way(reader)
         await running.probe.until("forever ended")
 
 
 @LINUX
-def test_the_listener_is_on_loopback_and_hands_its_patience_down() -> None:
+def test_accepted_connections_inherit_the_user_timeout() -> None:
     with listen("127.0.0.1", 0, user_timeout=7) as listener, socket.create_connection(listener.getsockname()) as client:
         accepted, _ = listener.accept()
         with accepted:
@@ -125,13 +125,13 @@ def test_the_listener_is_on_loopback_and_hands_its_patience_down() -> None:
             assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0
 
 
-def test_it_listens_by_ipv6_too() -> None:
+def test_an_ipv6_address_can_be_listened_on() -> None:
     with listen("::1", 0) as listener:
         assert listener.family == socket.AF_INET6
 
 
 async def said(running: Site, *octets: bytes) -> bytes:
-    """What the server says to these, each sent when the last had an answer, until it ends the connection."""
+    """Send each part after the answer to the one before. Return all that the server sends until it closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     heard = b""
     async with asyncio.timeout(5):
@@ -214,12 +214,12 @@ async def test_what_is_no_http_is_refused_without_a_warning(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_the_refusal_is_not_taken_for_the_answer_to_what_came_before() -> None:
+async def test_an_error_response_is_not_sent_while_an_earlier_request_waits() -> None:
     async with site() as running:
         assert await said(running, WHOLE + NO_HTTP["a bad length"]) == b""
 
 
-async def test_a_websocket_on_a_connection_that_was_used_before_stays() -> None:
+async def test_a_websocket_on_a_reused_connection_stays_open() -> None:
     async with site(TransportLimits(head_timeout=0.1, init_timeout=0.5)) as running:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         writer.write(WHOLE)
@@ -242,13 +242,13 @@ async def test_an_address_has_so_many_connections(monkeypatch: pytest.MonkeyPatc
                 pass
 
 
-async def test_those_that_are_websockets_are_counted_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_websockets_are_not_counted_as_http_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1")
-    async with site(TransportLimits(address_connections=1)) as running, talk(running), running.client() as client:
+    async with site(TransportLimits(address_connections=1)) as running, connected(running), running.client() as client:
         assert (await client.get("/nowhere")).status_code == 404
 
 
-async def test_a_proxy_that_we_believe_has_as_many_as_it_likes() -> None:
+async def test_a_trusted_proxy_has_no_connection_limit() -> None:
     async with site(TransportLimits(address_connections=1)) as running, stalled(running), running.client() as client:
         assert (await client.get("/nowhere")).status_code == 404
 
@@ -268,7 +268,7 @@ async def test_requests_that_come_at_once_are_answered_in_order() -> None:
         assert re.findall(r"request-\d+", heard.decode()) == names
 
 
-async def test_the_request_that_runs_hears_that_its_peer_has_left_though_another_came_after_it() -> None:
+async def test_a_running_request_learns_of_a_disconnect_though_another_is_pipelined() -> None:
     query = quote("subscription { forever }")
     asked = f"GET /graphql?query={query} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n"
     async with site() as running:
@@ -292,7 +292,7 @@ FLOODS = {"pings": PING * 5000, "pongs": PONG * 5000, "pieces": BEGUN + PIECE * 
 async def test_a_flood_of_frames_that_make_no_message_closes_the_socket(name: str) -> None:
     async with site() as running, opened(running) as connection:
         connection.transport.write(FLOODS[name])
-        assert (await Talk(connection).closed())[0] == 1008
+        assert (await SocketClient(connection).closed())[0] == 1008
 
 
 async def test_so_does_a_message_in_too_many_pieces_however_slowly() -> None:
@@ -302,7 +302,7 @@ async def test_so_does_a_message_in_too_many_pieces_however_slowly() -> None:
             for _ in range(4):
                 connection.transport.write(PIECE * 500)
                 await (await connection.ping())
-        assert (await Talk(connection).closed())[0] == 1008
+        assert (await SocketClient(connection).closed())[0] == 1008
 
 
 async def test_a_flood_after_the_server_has_closed_is_not_borne() -> None:
@@ -311,34 +311,34 @@ async def test_a_flood_after_the_server_has_closed_is_not_borne() -> None:
         assert b"not valid JSON" in heard
 
 
-async def test_bad_utf_8_after_the_server_has_closed_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+async def test_invalid_utf_8_after_a_close_logs_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     async with site() as running:
         await said(running, HANDSHAKE, frame(1, b"no message"), frame(1, b"\xff") + frame(8, b""))
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_pings_may_go_on_for_ever() -> None:
+async def test_pings_that_are_answered_have_no_limit() -> None:
     async with site() as running, opened(running) as connection:
         for _ in range(30):
             connection.transport.write(PING * 100)
             await (await connection.ping())
-        await Talk(connection).greet()
+        await SocketClient(connection).initialise()
 
 
-async def test_messages_that_come_at_once_are_heard_one_after_the_other() -> None:
+async def test_messages_that_arrive_at_once_are_handled_in_order() -> None:
     async with site() as running, opened(running) as connection:
         pings = [json.dumps({"type": "ping", "payload": {"number": number}}).encode() for number in range(3000)]
         connection.transport.write(b"".join(frame(1, ping) for ping in pings))
-        pongs = await Talk(connection).hear_all(3000)
+        pongs = await SocketClient(connection).receive_all(3000)
         assert [pong["payload"]["number"] for pong in pongs] == list(range(3000))
 
 
-async def test_a_socket_that_is_closed_hears_the_peers_close_behind_the_rest() -> None:
+async def test_a_closed_socket_reads_up_to_the_close_frame_of_the_client() -> None:
     async with site() as running, opened(running) as connection:
         rest = frame(1, b'{"type": "pong"}') * 500
         connection.transport.write(frame(1, b"no message") + rest + frame(8, b"\x03\xe8"))
-        async with asyncio.timeout(5):  # it would wait for ten
-            assert (await Talk(connection).closed())[0] == 4400
+        async with asyncio.timeout(5):  # without the close frame, the server would wait for ten
+            assert (await SocketClient(connection).closed())[0] == 4400
 
 
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -1,4 +1,4 @@
-"""What a real process does when it is told to stop, and what the reference clients make of it."""
+"""The graceful shutdown of a real process, and what the reference clients do after it."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from app.server.limits import TransportLimits
 from app.server.wire.serve import within
 from tests.server.toy import authorization, token
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="There are no such signals")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")]
 
 
 @asynccontextmanager
@@ -36,8 +36,8 @@ async def started(*command: str) -> AsyncIterator[Process]:
 
 
 @asynccontextmanager
-async def serving(port: int = 0, grace: float = 10) -> AsyncIterator[tuple[Process, int]]:
-    async with started(sys.executable, "-m", "tests.server.process", str(port), str(grace)) as process:
+async def serving(port: int = 0, grace_seconds: float = 10) -> AsyncIterator[tuple[Process, int]]:
+    async with started(sys.executable, "-m", "tests.server.process", str(port), str(grace_seconds)) as process:
         yield process, int(await line(process))
 
 
@@ -48,7 +48,7 @@ async def line(process: Process) -> bytes:
 
 
 async def events(process: Process, kind: str) -> Any:
-    """The value of the next event of that kind."""
+    """Return the value of the next event of this kind."""
     while (event := json.loads(await line(process)))[0] != kind:
         assert event[0] in ("connected", "closed", "next")
     return event[1] if len(event) > 1 else None
@@ -68,7 +68,7 @@ def client(port: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=authorization())
 
 
-async def test_mutations_in_flight_are_finished_and_subscriptions_sent_elsewhere() -> None:
+async def test_a_shutdown_finishes_mutations_and_closes_subscriptions() -> None:
     async with (
         serving() as (process, port),
         subscribed(port, "subscription { forever }") as follower,
@@ -91,13 +91,13 @@ async def test_mutations_in_flight_are_finished_and_subscriptions_sent_elsewhere
             assert await process.wait() == -signal.SIGTERM
 
 
-async def test_it_does_not_wait_for_a_body_that_has_not_arrived() -> None:
-    async with serving(grace=60) as (process, port):
+async def test_a_shutdown_does_not_wait_for_a_body() -> None:
+    async with serving(grace_seconds=60) as (process, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head = {"Host": "x", "Content-Type": "application/json", "Content-Length": "500", "Expect": "100-continue"}
         lines = [f"{name}: {value}\r\n" for name, value in (head | authorization()).items()]
         writer.write(f"POST /graphql HTTP/1.1\r\n{''.join(lines)}\r\n".encode())
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")  # it waits for the body
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")  # the server waits for the body now
         writer.write(b"{")
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(8):
@@ -106,8 +106,12 @@ async def test_it_does_not_wait_for_a_body_that_has_not_arrived() -> None:
         writer.close()
 
 
-async def test_it_does_not_wait_for_ever() -> None:
-    async with serving(grace=0.5) as (process, port), subscribed(port, "mutation { slowNote }"), client(port) as asking:
+async def test_a_shutdown_ends_after_the_grace_seconds() -> None:
+    async with (
+        serving(grace_seconds=0.5) as (process, port),
+        subscribed(port, "mutation { slowNote }"),
+        client(port) as asking,
+    ):
         answer = asyncio.create_task(asking.post("/graphql", json={"query": "mutation { slowNote }"}))
         assert (await asking.post("/graphql", json={"query": "{ hello }"})).status_code == 200
         process.send_signal(signal.SIGTERM)
@@ -117,7 +121,7 @@ async def test_it_does_not_wait_for_ever() -> None:
 
 
 @pytest.mark.parametrize("way", ["ws", "sse"])
-async def test_the_reference_clients_come_again_after_a_restart(node_scripts: Path, way: str) -> None:
+async def test_the_reference_clients_connect_again_after_a_restart(node_scripts: Path, way: str) -> None:
     node, script = str(Path(ROOT_DIR) / "bin" / "node"), str(node_scripts / "follow.mjs")
     async with serving() as (first, port):
         url = f"{'ws' if way == 'ws' else 'http'}://127.0.0.1:{port}/graphql"

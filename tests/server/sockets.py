@@ -1,4 +1,4 @@
-"""graphql-transport-ws as a client speaks it, frame by frame."""
+"""A client of graphql-transport-ws that sends and receives single messages."""
 
 import asyncio
 import json
@@ -14,38 +14,38 @@ from tests.server.toy import Site, authorization
 PROTOCOL = "graphql-transport-ws"
 
 
-class Talk:
-    """What a client may say, and hear."""
+class SocketClient:
+    """A client of one WebSocket."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
-    async def say(self, *messages: object) -> None:
+    async def send(self, *messages: object) -> None:
         for message in messages:
             await self._connection.send(json.dumps(message))
 
-    async def say_raw(self, frame: str | bytes) -> None:
+    async def send_raw(self, frame: str | bytes) -> None:
         await self._connection.send(frame)
 
-    async def hear(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         async with asyncio.timeout(10):
             return cast("dict[str, Any]", json.loads(await self._connection.recv()))
 
-    async def hear_all(self, count: int) -> list[dict[str, Any]]:
-        return [await self.hear() for _ in range(count)]
+    async def receive_all(self, count: int) -> list[dict[str, Any]]:
+        return [await self.receive() for _ in range(count)]
 
     async def subscribe(self, query: str, operation_id: str = "1", **rest: object) -> None:
         await self.ask({"query": query, **rest}, operation_id)
 
     async def ask(self, payload: dict[str, object], operation_id: str = "1") -> None:
-        await self.say({"id": operation_id, "type": "subscribe", "payload": payload})
+        await self.send({"id": operation_id, "type": "subscribe", "payload": payload})
 
-    async def greet(self, value: str | None = None) -> None:
-        await self.say({"type": "connection_init", "payload": authorization(value)})
-        assert await self.hear() == {"type": "connection_ack"}
+    async def initialise(self, value: str | None = None) -> None:
+        await self.send({"type": "connection_init", "payload": authorization(value)})
+        assert await self.receive() == {"type": "connection_ack"}
 
     async def closed(self) -> tuple[int, str]:
-        """By which code and reason, after whatever else comes."""
+        """Wait until the server closes the WebSocket. Return the close code and reason; ignore other messages."""
         async with asyncio.timeout(10):
             await self._connection.wait_closed()
         assert self._connection.close_code is not None
@@ -53,26 +53,26 @@ class Talk:
 
     async def still_works(self) -> bool:
         await self.subscribe("{ hello }", "still")
-        while (message := await self.hear()).get("id") != "still":
+        while (message := await self.receive()).get("id") != "still":
             pass
         return bool(message["type"] == "next")
 
 
 @asynccontextmanager
-async def talk(
+async def connected(
     running: Site, protocol: str | None = PROTOCOL, origin: str | None = None, **headers: str
-) -> AsyncIterator[Talk]:
+) -> AsyncIterator[SocketClient]:
     url = f"ws://127.0.0.1:{running.port}/graphql"
     protocols = [Subprotocol(protocol)] if protocol else None
     spoken_from = Origin(origin) if origin else None
     async with connect(
         url, subprotocols=protocols, origin=spoken_from, additional_headers=headers, proxy=None
     ) as socket:
-        yield Talk(socket)
+        yield SocketClient(socket)
 
 
 @asynccontextmanager
-async def greeted(running: Site) -> AsyncIterator[Talk]:
-    async with talk(running) as client:
-        await client.greet()
+async def initialised(running: Site) -> AsyncIterator[SocketClient]:
+    async with connected(running) as client:
+        await client.initialise()
         yield client
