@@ -1,1 +1,1 @@
-"""GraphQL over HTTP, WebSocket and server-sent events: what messages mean."""
+"""GraphQL over HTTP, WebSocket and server-sent events: the meaning of messages."""

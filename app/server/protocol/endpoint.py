@@ -104,40 +104,40 @@ class GraphQLEndpoint:
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HTTPRequest(scope, receive)
         request_id = _request_id(request)
-        takes = accepted(request.headers.get("accept", ""))
+        accepts = accepted(request.headers.get("accept", ""))
         with ExitStack() as slots:
             try:
-                response = await self._response(request, takes, request_id, slots)
+                response = await self._response(request, accepts, request_id, slots)
             except ClientDisconnect:
                 return
             except Exception as error:
-                response = self._error_response(error, takes, request_id)
+                response = self._error_response(error, accepts, request_id)
             await response(scope, receive, send)
 
-    async def _response(self, request: HTTPRequest, takes: Accepted, request_id: str, slots: ExitStack) -> ASGIApp:
-        self._admit(request, takes)
+    async def _response(self, request: HTTPRequest, accepts: Accepted, request_id: str, slots: ExitStack) -> ASGIApp:
+        self._admit(request, accepts)
         viewer = await self._authenticate(bearer(request.headers.get("authorization")))
         asked = Request(await self._parameters(request), viewer, request_id)
         operation = self._operations.find(asked)
-        _check(request, takes, operation)
-        if takes.media is None or operation.type is OperationType.SUBSCRIPTION:
+        _check(request, accepts, operation)
+        if accepts.media is None or operation.type is OperationType.SUBSCRIPTION:
             self._take_slots(request, viewer, slots)
             return self._stream(asked, operation)
         answer = await _while_connected(request, self._operations.run(asked, operation))
-        return answer_response(answer, takes.media, request_id, self._limits.http_draft)
+        return answer_response(answer, accepts.media, request_id, self._limits.http_draft)
 
-    def _error_response(self, error: Exception, takes: Accepted, request_id: str) -> ASGIApp:
+    def _error_response(self, error: Exception, accepts: Accepted, request_id: str) -> ASGIApp:
         shown = error if isinstance(error, TransportError) else masked(error, request_id)
         self._journal.refused(shown.formatted["extensions"]["code"], request_id)
-        return error_response(shown, takes.media or JSON, request_id, self._limits.http_draft)
+        return error_response(shown, accepts.media or JSON, request_id, self._limits.http_draft)
 
-    def _admit(self, request: HTTPRequest, takes: Accepted) -> None:
+    def _admit(self, request: HTTPRequest, accepts: Accepted) -> None:
         if self.draining:
             raise Unavailable(STOPPING)
         allowed = ("GET", "POST") if self._limits.allow_get else ("POST",)
         if request.method not in allowed:
             raise _not_allowed("The method is not allowed", *allowed)
-        if takes.media is None and not takes.stream:
+        if accepts.media is None and not accepts.stream:
             raise TransportError(406, "NOT_ACCEPTABLE", "Responses are JSON or event streams; Accept allows neither")
 
     async def _parameters(self, request: HTTPRequest) -> Parameters:
@@ -177,10 +177,10 @@ class GraphQLEndpoint:
         return stream
 
 
-def _check(request: HTTPRequest, takes: Accepted, operation: Asked) -> None:
+def _check(request: HTTPRequest, accepts: Accepted, operation: Asked) -> None:
     if request.method == "GET" and operation.type is OperationType.MUTATION:
         raise _not_allowed("A mutation must be sent by POST", "POST")
-    if operation.type is OperationType.SUBSCRIPTION and not takes.stream:
+    if operation.type is OperationType.SUBSCRIPTION and not accepts.stream:
         raise TransportError(406, "NOT_ACCEPTABLE", "A subscription needs Accept: text/event-stream, or a WebSocket")
 
 
