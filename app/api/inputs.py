@@ -40,25 +40,25 @@ def _conditions(given: object) -> dict[str, Any]:
 
 
 @strawberry.input(
-    description="Which transfers are wanted: those that meet every condition. A field that is left out or null is no "
-    "condition; an empty list wants nothing."
+    description="Conditions on transfers. A transfer must meet all of them. A field that is absent or null is no "
+    "condition. An empty list matches nothing."
 )
 class TransferFilter:
-    type: Type | None = strawberry.field(description="With or without consultation.")
-    statuses: list[Status] | None = strawberry.field(description="In one of these statuses.")
-    is_live: bool | None = strawberry.field(description="Under way (true) or ended (false).")
+    type: Type | None = strawberry.field(description="Whether the transferer consults the destination first.")
+    statuses: list[Status] | None = strawberry.field(description="The status is one of these.")
+    is_live: bool | None = strawberry.field(description="True: the transfer is live. False: it has ended.")
     call_id: ID | None = strawberry.field(
-        description="In which this call has any part: transferer, held party, or a destination, also one that did not "
-        "answer."
+        description="The call has a part in the transfer: as transferer, held party or destination, even one that did"
+        " not answer."
     )
-    confbridge_id: ID | None = strawberry.field(description="In this bridge.")
-    started_by: str | None = strawberry.field(description="Started by the token of this subject.")
-    outcome_reasons: list[Reason] | None = strawberry.field(description="Not completed for one of these reasons.")
-    tm_create_after: datetime | None = strawberry.field(description="Started at this moment or later.")
-    tm_create_before: datetime | None = strawberry.field(description="Started before this moment.")
-    tm_end_after: datetime | None = strawberry.field(description="Ended at this moment or later.")
-    tm_end_before: datetime | None = strawberry.field(description="Ended before this moment.")
-    include_deleted: bool = strawberry.field(default=False, description="Whether deleted ones are wanted, too.")
+    confbridge_id: ID | None = strawberry.field(description="The transfer is in this bridge.")
+    started_by: str | None = strawberry.field(description="The subject of the token that started the transfer.")
+    outcome_reasons: list[Reason] | None = strawberry.field(description="The reason is one of these.")
+    tm_create_after: datetime | None = strawberry.field(description="The transfer was started at this time or later.")
+    tm_create_before: datetime | None = strawberry.field(description="The transfer was started before this time.")
+    tm_end_after: datetime | None = strawberry.field(description="The transfer ended at this time or later.")
+    tm_end_before: datetime | None = strawberry.field(description="The transfer ended before this time.")
+    include_deleted: bool = strawberry.field(default=False, description="Whether deleted transfers are included.")
 
 
 def transfer_filter(given: TransferFilter | None) -> lists.TransferFilter:
@@ -66,15 +66,15 @@ def transfer_filter(given: TransferFilter | None) -> lists.TransferFilter:
 
 
 @strawberry.input(
-    description="Which events are wanted: those that meet every condition. A field that is left out or null is no "
-    "condition; an empty list wants nothing."
+    description="Conditions on events. An event must meet all of them. A field that is absent or null is no "
+    "condition. An empty list matches nothing."
 )
 class TransferEventFilter:
-    transfer_id: ID | None = strawberry.field(description="Of this transfer.")
-    call_id: ID | None = strawberry.field(description="Of the transfers in which this call has any part.")
-    type: Type | None = strawberry.field(description="Of transfers with or without consultation.")
+    transfer_id: ID | None = strawberry.field(description="The event is of this transfer.")
+    call_id: ID | None = strawberry.field(description="The call has a part in the event's transfer.")
+    type: Type | None = strawberry.field(description="The type of the event's transfer.")
     statuses: list[Status] | None = strawberry.field(
-        description="By which a transfer entered or left one of these statuses."
+        description="The transfer entered or left one of these statuses with the event."
     )
 
 
@@ -83,17 +83,15 @@ def event_filter(given: TransferEventFilter | None) -> feeds.EventFilter:
 
 
 @strawberry.input(
-    description="Which calls are wanted: those that meet every condition. A field that is left out or null is no "
-    "condition; an empty list wants nothing."
+    description="Conditions on calls. A call must meet all of them. A field that is absent or null is no "
+    "condition. An empty list matches nothing."
 )
 class CallFilter:
-    statuses: list[CallStatus] | None = strawberry.field(description="In one of these statuses.")
-    direction: CallDirection | None = strawberry.field(description="In this direction.")
-    confbridge_id: ID | None = strawberry.field(description="In this bridge, on hold or not.")
-    owner_id: ID | None = strawberry.field(description="Of this agent.")
-    address: str | None = strawberry.field(
-        description="From or to this: the exact `target` of the source or the destination."
-    )
+    statuses: list[CallStatus] | None = strawberry.field(description="The status is one of these.")
+    direction: CallDirection | None = strawberry.field(description="The direction of the call.")
+    confbridge_id: ID | None = strawberry.field(description="The call is in this bridge, on hold or not.")
+    owner_id: ID | None = strawberry.field(description="The call is this agent's.")
+    address: str | None = strawberry.field(description="The exact `target` of the source or of the destination.")
 
 
 def call_filter(given: CallFilter | None) -> lists.CallFilter:
@@ -105,21 +103,22 @@ def call_filter(given: CallFilter | None) -> lists.CallFilter:
     return lists.CallFilter(**_conditions(given))
 
 
-@strawberry.input(description="Whom to call.")
+@strawberry.input(description="The address of a destination, or of a party of a simulated call.")
 class AddressInput:
     type: AddressType = strawberry.field(
-        description="What kind of address it is. Only `TEL`, `SIP`, `AGENT` and `EXTENSION` can be dialled."
+        description="The kind of address. Only `TEL`, `SIP`, `AGENT` and `EXTENSION` can be dialled."
     )
     target: str = strawberry.field(
-        description="`TEL`: `+` and 7 to 15 digits (spaces, dots, hyphens and brackets are taken out); `SIP`: "
-        "`user@host`; `AGENT`: the agent's UUID; `EXTENSION`: its number or UUID. At most 255 characters."
+        description="`TEL`: `+` and 7 to 15 digits (spaces, dots, hyphens and brackets are removed). `SIP`: "
+        "`user@host`. `AGENT`: the agent's UUID. `EXTENSION`: the extension's number or UUID. At most 255"
+        " characters."
     )
     target_name: str = strawberry.field(
         default="",
-        description="The name that goes with the target; an extension is routed by it. At most 255 characters.",
+        description="The name of the target. An extension is routed by it. At most 255 characters.",
     )
-    name: str = strawberry.field(default="", description="A name to show to people. At most 255 characters.")
-    detail: str = strawberry.field(default="", description="Anything else to show to people. At most 255 characters.")
+    name: str = strawberry.field(default="", description="The name to show to people. At most 255 characters.")
+    detail: str = strawberry.field(default="", description="More to show to people. At most 255 characters.")
 
 
 def address(given: AddressInput) -> addresses.Address:
@@ -127,9 +126,9 @@ def address(given: AddressInput) -> addresses.Address:
     return addresses.Address(known(given.type), given.target, given.target_name, given.name, given.detail)
 
 
-@strawberry.input(description="Something to keep with a transfer.")
+@strawberry.input(description="A key and a value to store with a transfer.")
 class MetadataEntryInput:
-    key: str = strawberry.field(description="1 to 64 characters; each key once.")
+    key: str = strawberry.field(description="1 to 64 characters, unique within the transfer.")
     value: str = strawberry.field(description="At most 512 characters.")
 
 
@@ -137,37 +136,41 @@ def _entries(given: list[MetadataEntryInput]) -> tuple[tuple[str, str], ...]:
     return tuple((entry.key, entry.value) for entry in given)
 
 
-@strawberry.input(description="Who passes which call on to whom, and how.")
+@strawberry.input(description="The transfer to start.")
 class StartTransferInput:
-    type: Type = strawberry.field(description="With or without consultation.")
+    type: Type = strawberry.field(description="Whether the transferer consults the destination first.")
     transferer_call_id: ID = strawberry.field(
-        description="The call of the transferer: answered, in a bridge, and with somebody else in it."
+        description="The id of the transferer's call. It must be answered, and in a bridge with at least one other "
+        "party."
     )
     transferee_addresses: list[AddressInput] = strawberry.field(
-        description="Whom to call, 1 to 10, none twice, and nobody who is on the call. `transferee` is VoIPbin's word "
-        "for the destination, the standards' transfer target."
+        description="The destinations, 1 to 10. None may be named twice or be on the call already. `transferee` is "
+        "VoIPbin's word for the destination (RFC 5589: transfer target)."
     )
     ring_method: RingMethod = strawberry.field(
         default=RingMethod.RING_ALL, description="How several destinations are rung."
     )
     ring_timeout: int = strawberry.field(
-        default=30, description="Seconds that destinations may ring: all together, or with `LINEAR` each. 1 to 600."
+        default=30,
+        description="Seconds that the destinations may ring: all together, or each of them if `ringMethod` is "
+        "`LINEAR`. 1 to 600.",
     )
     consult_timeout: int | None = strawberry.field(
-        description="Seconds that the consultation may last, 1 to 600; without it, as long as it likes.",
+        description="Seconds that the consultation may last, 1 to 600. Without it there is no limit.",
     )
     on_failure: FailurePolicy = strawberry.field(
         default=FailurePolicy.RETURN_TO_TRANSFERER,
-        description="What becomes of the held parties when the transferer has left and the destination is not reached.",
+        description="What happens to the held parties if the transferer has left and no destination answers.",
     )
-    note: str | None = strawberry.field(description="A briefing for the destination; at most 2,000 characters.")
+    note: str | None = strawberry.field(description="A briefing for the destination, at most 2,000 characters.")
     metadata: list[MetadataEntryInput] = strawberry.field(
-        default_factory=list, description="What to keep with it; at most 20 entries."
+        default_factory=list, description="Keys and values to store with the transfer, at most 20 entries."
     )
     idempotency_key: str | None = strawberry.field(
-        description="1 to 128 characters of your own making, such as a UUID. The same key and the same input again, "
-        "after a lost answer say, give the transfer that was started, and start nothing; the same key with another "
-        "input is refused with `IDEMPOTENCY_CONFLICT`. Kept for 24 hours at least.",
+        description="A text of 1 to 128 characters that you choose, such as a UUID. Repeating the same key with the "
+        "same input returns the transfer that was started and starts nothing, for example after a lost "
+        "response. The same key with another input is refused with `IDEMPOTENCY_CONFLICT`. Keys are kept "
+        "for at least 24 hours.",
     )
 
 
@@ -187,35 +190,35 @@ def start_request(given: StartTransferInput) -> StartRequest:
     )
 
 
-@strawberry.input(description="Which transfer to complete.")
+@strawberry.input(description="The transfer to complete.")
 class CompleteTransferInput:
-    transfer_id: ID = strawberry.field(description="The transfer.")
+    transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
 
 
-@strawberry.input(description="Which transfer to take back.")
+@strawberry.input(description="The transfer to cancel.")
 class CancelTransferInput:
-    transfer_id: ID = strawberry.field(description="The transfer.")
+    transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
 
 
-@strawberry.input(description="With whom the transferer shall speak.")
+@strawberry.input(description="The side that the transferer is to speak with.")
 class SwapTransferInput:
-    transfer_id: ID = strawberry.field(description="The transfer.")
-    speak_to: TransferSide = strawberry.field(description="With whom; the others wait meanwhile.")
+    transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
+    speak_to: TransferSide = strawberry.field(description="The side to speak with. The other side waits on hold.")
 
 
-@strawberry.input(description="Which transfer to make a three-way call of.")
+@strawberry.input(description="The transfer to merge.")
 class MergeTransferInput:
-    transfer_id: ID = strawberry.field(description="The transfer.")
+    transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
 
 
-@strawberry.input(description="What to write on a transfer. A field that is left out stays as it is; null clears it.")
+@strawberry.input(description="The changes to a transfer. An absent field stays as it is. Null clears it.")
 class UpdateTransferInput:
-    transfer_id: ID = strawberry.field(description="The transfer.")
+    transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
     note: Maybe[str | None] = strawberry.field(
-        description="A briefing for the destination; at most 2,000 characters. Null clears it."
+        description="A briefing for the destination, at most 2,000 characters. Null clears it."
     )
     metadata: Maybe[list[MetadataEntryInput] | None] = strawberry.field(
-        description="All that is to be kept with it, in place of what is there; at most 20 entries. Null clears it."
+        description="The new entries, at most 20. They replace all present ones. Null removes all."
     )
 
 
@@ -227,43 +230,43 @@ def edits(given: UpdateTransferInput) -> Mapping[str, object]:
     return edits_of(note, _entries(metadata or []), *keep)
 
 
-@strawberry.input(description="Which transfer to delete.")
+@strawberry.input(description="The transfer to delete.")
 class DeleteTransferInput:
-    transfer_id: ID = strawberry.field(description="The transfer; it must have ended.")
+    transfer_id: ID = strawberry.field(description="The UUID of the transfer. It must have ended.")
 
 
 @strawberry.input(
-    description="A caller and an agent, talking through a new bridge: of type `CONNECT` (it ends when one party is "
-    "left), or `CONFERENCE` when more parties join."
+    description="A caller and an agent who talk through a new bridge. Its type is `CONNECT` (it ends when one "
+    "party is left), or `CONFERENCE` if there are more parties."
 )
 class SimulateCallInput:
-    caller: AddressInput = strawberry.field(description="Who calls in.")
-    agent: AddressInput = strawberry.field(description="Who takes the call; an `AGENT` address sets `Call.ownerId`.")
+    caller: AddressInput = strawberry.field(description="The caller.")
+    agent: AddressInput = strawberry.field(description="The agent. An address of type `AGENT` sets `Call.ownerId`.")
     parties: list[AddressInput] = strawberry.field(
-        default_factory=list, description="Who else is on the call: at most 20."
+        default_factory=list, description="Further parties of the call, at most 20."
     )
 
 
-@strawberry.input(description="Which ringing telephone is picked up.")
+@strawberry.input(description="The ringing telephone to answer.")
 class SimulateAnswerInput:
-    call_id: ID = strawberry.field(description="The call, which rings.")
+    call_id: ID = strawberry.field(description="The UUID of the ringing call.")
 
 
-@strawberry.input(description="Which ringing telephone turns the call away.")
+@strawberry.input(description="The ringing telephone that rejects the call.")
 class SimulateRejectInput:
-    call_id: ID = strawberry.field(description="The call, which rings.")
-    reason: Rejection = strawberry.field(description="How it is turned away.")
+    call_id: ID = strawberry.field(description="The UUID of the ringing call.")
+    reason: Rejection = strawberry.field(description="How the call is rejected.")
 
 
-@strawberry.input(description="Which telephone is hung up.")
+@strawberry.input(description="The telephone to hang up.")
 class SimulateHangupInput:
-    call_id: ID = strawberry.field(description="The call, which is up.")
+    call_id: ID = strawberry.field(description="The UUID of the call. It must not have ended.")
 
 
-@strawberry.input(description="What users set on their own telephone, whatever a transfer does.")
+@strawberry.input(description="The hold and mute that a user sets on their own telephone.")
 class SimulateHoldInput:
-    call_id: ID = strawberry.field(description="The call, which is up.")
-    is_on_hold: bool = strawberry.field(description="True puts the call on hold, false takes it off.")
+    call_id: ID = strawberry.field(description="The UUID of the call. It must not have ended.")
+    is_on_hold: bool = strawberry.field(description="True puts the call on hold. False takes it off hold.")
     mute_direction: MuteDirection = strawberry.field(
-        default=MuteDirection.NONE, description="Which way the sound is cut."
+        default=MuteDirection.NONE, description="The direction of the mute."
     )

@@ -65,11 +65,13 @@ async def _update(info: Info, given: UpdateTransferInput) -> Record:
 @strawberry.type
 class TransferMutations:
     @resolved(
-        "Start to pass a call on. Refused while another transfer of the same call or bridge is live. Needs "
-        "`TRANSFERS_WRITE`."
+        "Starts a transfer. It is refused while another transfer of the same call or bridge is live. "
+        "Needs `TRANSFERS_WRITE`."
     )
     async def start_transfer(
-        self, info: Info, input: Annotated[StartTransferInput, strawberry.argument(description="What to start.")]
+        self,
+        info: Info,
+        input: Annotated[StartTransferInput, strawberry.argument(description="The transfer to start.")],
     ) -> StartTransferPayload | None:
         context = info.context
         require(context.viewer, Permission.TRANSFERS_WRITE)  # before anything is said about the input
@@ -77,66 +79,78 @@ class TransferMutations:
         return await answer(info, StartTransferPayload, started)
 
     @resolved(
-        "Connect the held parties with the destination, and let the transferer go. While the destination still rings, "
-        "the held parties wait for the answer without the transferer. Succeeds again on a transfer that is completed. "
-        "Needs `TRANSFERS_WRITE`."
+        "Connects the held parties with the destination and hangs up the transferer. If the destination "
+        "still rings, the transferer leaves and the held parties hear it ring. Repeating it on a "
+        "completed transfer succeeds. Needs `TRANSFERS_WRITE`."
     )
     async def complete_transfer(
-        self, info: Info, input: Annotated[CompleteTransferInput, strawberry.argument(description="Which one.")]
+        self,
+        info: Info,
+        input: Annotated[CompleteTransferInput, strawberry.argument(description="The object to act on.")],
     ) -> CompleteTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.complete(context.viewer, id_)
         return await answer(info, CompleteTransferPayload, done, id_)
 
     @resolved(
-        "Take it back: the destination is let go, and transferer and held parties are connected as before. A "
-        "transferer who has left is rung back. Succeeds again on a transfer that is cancelled. Needs "
-        "`TRANSFERS_WRITE`."
+        "Cancels a transfer: hangs up the destination and connects the transferer and the held parties "
+        "again. A transferer who has left is rung back. Repeating it on a cancelled transfer succeeds. "
+        "Needs `TRANSFERS_WRITE`."
     )
     async def cancel_transfer(
-        self, info: Info, input: Annotated[CancelTransferInput, strawberry.argument(description="Which one.")]
+        self,
+        info: Info,
+        input: Annotated[CancelTransferInput, strawberry.argument(description="The object to act on.")],
     ) -> CancelTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.cancel(context.viewer, id_)
         return await answer(info, CancelTransferPayload, done, id_)
 
     @resolved(
-        "Choose whom the transferer speaks with, while the others wait on hold. The calls show it when the telephone "
-        "exchange has confirmed it: see `Transfer.speakingTo`. Succeeds when it is so already. Needs "
-        "`TRANSFERS_WRITE`."
+        "Chooses whom the transferer speaks with. The other side waits on hold. The calls show it once "
+        "the telephone exchange has confirmed it: see `Transfer.speakingTo`. Repeating it succeeds. Needs"
+        " `TRANSFERS_WRITE`."
     )
     async def swap_transfer(
-        self, info: Info, input: Annotated[SwapTransferInput, strawberry.argument(description="Whom to speak with.")]
+        self,
+        info: Info,
+        input: Annotated[
+            SwapTransferInput, strawberry.argument(description="The transfer, and the side to speak with.")
+        ],
     ) -> SwapTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.swap(context.viewer, id_, SpeakingTo[input.speak_to.name])
         return await answer(info, SwapTransferPayload, done, id_)
 
     @resolved(
-        "Make a three-way call of it: everybody speaks with everybody. Succeeds again on one that is "
-        "merged. Needs `TRANSFERS_WRITE`."
+        "Merges the transferer, the held parties and the destination into a three-way call. Repeating it "
+        "on a merged transfer succeeds. Needs `TRANSFERS_WRITE`."
     )
     async def merge_transfer(
-        self, info: Info, input: Annotated[MergeTransferInput, strawberry.argument(description="Which one.")]
+        self, info: Info, input: Annotated[MergeTransferInput, strawberry.argument(description="The object to act on.")]
     ) -> MergeTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.merge(context.viewer, id_)
         return await answer(info, MergeTransferPayload, done, id_)
 
     @resolved(
-        "Write a note or metadata on it, while it is live. Needs `TRANSFERS_WRITE`.",
+        "Changes the note or the metadata of a live transfer. Needs `TRANSFERS_WRITE`.",
     )
     async def update_transfer(
-        self, info: Info, input: Annotated[UpdateTransferInput, strawberry.argument(description="What to write.")]
+        self,
+        info: Info,
+        input: Annotated[UpdateTransferInput, strawberry.argument(description="The transfer, and what to change.")],
     ) -> UpdateTransferPayload | None:
         return await answer(info, UpdateTransferPayload, _update(info, input), input.transfer_id)
 
     @resolved(
-        "Take it out of the lists, once it has ended. It is still found by its id and by links. Succeeds "
-        "again on one that is deleted. Needs `TRANSFERS_WRITE`."
+        "Deletes a transfer that has ended: it is no longer listed, but still found by its id and by "
+        "links. Repeating it on a deleted transfer succeeds. Needs `TRANSFERS_WRITE`."
     )
     async def delete_transfer(
-        self, info: Info, input: Annotated[DeleteTransferInput, strawberry.argument(description="Which one.")]
+        self,
+        info: Info,
+        input: Annotated[DeleteTransferInput, strawberry.argument(description="The object to act on.")],
     ) -> DeleteTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.delete(context.viewer, id_)

@@ -23,20 +23,27 @@ LAST_SEQ = 2**53
 First = Annotated[
     int | None,
     strawberry.argument(
-        description="How many, from the start of the list: 0 to 100. 20 when neither `first` nor `last` is given; both "
-        "together are refused with `BAD_USER_INPUT`."
+        description="The number of members from the start of the list: 0 to 100. Without `first` and `last` it is 20."
+        " Both together are refused with `BAD_USER_INPUT`."
     ),
 ]
 After = Annotated[
     str | None,
-    strawberry.argument(description="A cursor: give only what comes after it. A bad one is `BAD_USER_INPUT`."),
+    strawberry.argument(
+        description="The cursor that the page begins after. An invalid one is refused with `BAD_USER_INPUT`."
+    ),
 ]
 Last = Annotated[
-    int | None, strawberry.argument(description="How many, from the end of the list: 0 to 100; not with `first`.")
+    int | None,
+    strawberry.argument(
+        description="The number of members from the end of the list: 0 to 100. It can't be combined with `first`."
+    ),
 ]
 Before = Annotated[
     str | None,
-    strawberry.argument(description="A cursor: give only what comes before it. A bad one is `BAD_USER_INPUT`."),
+    strawberry.argument(
+        description="The cursor that the page ends before. An invalid one is refused with `BAD_USER_INPUT`."
+    ),
 ]
 
 T = TypeVar("T")
@@ -119,32 +126,34 @@ def _key(key: Callable[[str], Key], cursor: str | None) -> Key | None:
         raise bad_input("Not a cursor of this list.") from error
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether the list goes on after this page.")
-    has_previous_page: bool = strawberry.field(description="Whether the list has something before this page.")
-    start_cursor: str | None = strawberry.field(description="The cursor of the first member; null on an empty page.")
-    end_cursor: str | None = strawberry.field(description="The cursor of the last member; null on an empty page.")
+    has_next_page: bool = strawberry.field(description="Whether there are members after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether there are members before this page.")
+    start_cursor: str | None = strawberry.field(
+        description="The cursor of the first member. Null if the page is empty."
+    )
+    end_cursor: str | None = strawberry.field(description="The cursor of the last member. Null if the page is empty.")
 
 
-@strawberry.type(description="A member of a list, with its place in it.")
+@strawberry.type(description="A member of a list, with its cursor.")
 class Edge(Generic[T]):
-    cursor: str = strawberry.field(description="Its place: give it back as `after` or `before`.")
+    cursor: str = strawberry.field(description="The position of the member, for `after` or `before`.")
     node: T = strawberry.field(description="The member.")
 
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    nodes: list[T] = strawberry.field(description="The members on this page.")
+    nodes: list[T] = strawberry.field(description="The members of this page.")
     cursors: strawberry.Private[Callable[[], list[str]]]
     page: strawberry.Private[Page[Any]]
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @resolved("The members on this page, each with its cursor.")
+    @resolved("The members of this page, each with its cursor.")
     def edges(self) -> list[Edge[T]]:
         return [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors(), self.nodes, strict=True)]
 
-    @resolved("Where this page lies in the list.")
+    @resolved("The position of this page in the list.")
     def page_info(self) -> PageInfo:
         cursors = self.cursors()
         return PageInfo(
@@ -154,6 +163,9 @@ class Connection(Generic[T]):
             end_cursor=cursors[-1] if cursors else None,
         )
 
-    @resolved("How long the whole list is. Counted when asked for: leave it out where it is idle.")
+    @resolved(
+        "The number of members in the whole list. Counting a long list costs time and budget, so select "
+        "it only if you show it."
+    )
     async def total_count(self) -> int:
         return await self.count()

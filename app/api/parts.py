@@ -9,29 +9,27 @@ from app.domain.start import MOST_KEY_CHARACTERS, MOST_VALUE_CHARACTERS
 from app.domain.transfer import Party, Reason, Status
 
 
-@strawberry.type(description="A note that a client keeps with a transfer: a key and its value.")
+@strawberry.type(description="A key and a value that clients store with a transfer.")
 class MetadataEntry:
     key: str = strawberry.field(
-        description="1 to 64 characters, unique in the transfer.", metadata=text_of(MOST_KEY_CHARACTERS)
+        description="1 to 64 characters, unique within the transfer.", metadata=text_of(MOST_KEY_CHARACTERS)
     )
     value: str = strawberry.field(description="At most 512 characters.", metadata=text_of(MOST_VALUE_CHARACTERS))
 
 
-@strawberry.type(description="Who brought a change about.")
+@strawberry.type(description="Who made a change.")
 class TransferActor:
-    party: Party = strawberry.field(description="The party that did it; `CLIENT` is a user of this API.")
-    subject: str | None = strawberry.field(
-        description="For a `CLIENT`, the subject of their token: who it was. Null for all others."
-    )
+    party: Party = strawberry.field(description="The party. `CLIENT` is a user of this API.")
+    subject: str | None = strawberry.field(description="The subject of the token, for a `CLIENT`. Null for all others.")
 
 
-@strawberry.type(description="How many transfers share a status and a reason.")
+@strawberry.type(description="The number of transfers with a status and a reason.")
 class TransferCount:
-    status: Status = strawberry.field(description="Where they stand.")
+    status: Status = strawberry.field(description="The status.")
     outcome_reason: Reason | None = strawberry.field(
-        description="Why they were not completed; null for those that were, and for live ones that have none yet."
+        description="The reason. Null for completed transfers, and for live ones that have no reason yet."
     )
-    count: int = strawberry.field(description="How many there are; at least 1.")
+    count: int = strawberry.field(description="The number of transfers, at least 1.")
 
     @classmethod
     def of(cls, counted: tuple[Status, Reason | None, int]) -> Self:

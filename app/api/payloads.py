@@ -14,20 +14,20 @@ from app.domain.viewer import Permission
 
 
 @strawberry.type(
-    description="Why what was asked can't be. It is data and not an error: the request was understood, and nothing has "
-    "changed. An answer names everything that is wrong with the form of the input. What depends on calls and transfers "
-    "is checked when the form is right."
+    description="A reason why a mutation was refused. The request was understood and nothing has changed. A "
+    "payload lists everything that is wrong with the form of the input. Calls and transfers are "
+    "checked once the form is right."
 )
 class UserError:
-    code: RefusalCode = strawberry.field(description="For programs: stable.")
-    message: str = strawberry.field(description="For people: may change.")
+    code: RefusalCode = strawberry.field(description="The code, for programs. Codes don't change.")
+    message: str = strawberry.field(description="The reason in words, for people. The words may change.")
     field: list[str] | None = strawberry.field(
-        description='Which part of the input, as a path, with indices as strings: `["input", "transfereeAddresses", '
-        '"1", "target"]`. Null when it is none in particular.'
+        description='The path to the part of the input that is wrong, with indices as strings: `["input", '
+        '"transfereeAddresses", "1", "target"]`. Null if no part in particular is wrong.'
     )
     retryable: bool = strawberry.field(description="Whether the same request may succeed a little later.")
     transfer: Transfer | None = strawberry.field(
-        description="The transfer in the way, if there is one and the token may read it."
+        description="The transfer that is in the way. Null if there is none, or if the token may not read it."
     )
 
     @classmethod
@@ -72,96 +72,100 @@ async def visible_conference(info: Info, id_: str | None) -> Conference | None:
     return linked(Conference.of, await info.context.loaders.conference(id_))
 
 
-@strawberry.type(description="What a mutation of a transfer answers with. Not in the schema itself.")
+@strawberry.type(description="The fields that all payloads of transfer mutations share. Not in the schema itself.")
 class TransferPayload:
     transfer: Transfer | None = strawberry.field(
-        description="The transfer as it is now, on a refusal, too. Null when there is none, or when the token may not "
-        "read it."
+        description="The transfer as it is now, also if the mutation was refused. Null if it does not exist, or if "
+        "the token may not read it."
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Why it can't be; empty when it is done or under way.", metadata=list_of(10)
+        description="The reasons for a refusal. Empty if the mutation was accepted.", metadata=list_of(10)
     )
 
 
-@strawberry.type(description="What `startTransfer` answers with. A refusal starts nothing, so it has no transfer.")
+@strawberry.type(
+    description="The payload of `startTransfer`. If it is refused, nothing was started and `transfer` is null."
+)
 class StartTransferPayload(TransferPayload):
     pass
 
 
-@strawberry.type(description="What `completeTransfer` answers with.")
+@strawberry.type(description="The payload of `completeTransfer`.")
 class CompleteTransferPayload(TransferPayload):
     pass
 
 
-@strawberry.type(description="What `cancelTransfer` answers with.")
+@strawberry.type(description="The payload of `cancelTransfer`.")
 class CancelTransferPayload(TransferPayload):
     pass
 
 
-@strawberry.type(description="What `swapTransfer` answers with.")
+@strawberry.type(description="The payload of `swapTransfer`.")
 class SwapTransferPayload(TransferPayload):
     pass
 
 
-@strawberry.type(description="What `mergeTransfer` answers with.")
+@strawberry.type(description="The payload of `mergeTransfer`.")
 class MergeTransferPayload(TransferPayload):
     pass
 
 
-@strawberry.type(description="What `updateTransfer` answers with.")
+@strawberry.type(description="The payload of `updateTransfer`.")
 class UpdateTransferPayload(TransferPayload):
     pass
 
 
-@strawberry.type(description="What `deleteTransfer` answers with.")
+@strawberry.type(description="The payload of `deleteTransfer`.")
 class DeleteTransferPayload(TransferPayload):
     deleted_transfer_id: ID | None = strawberry.field(
-        default=None, description="The id of the transfer that is deleted now; null on a refusal."
+        default=None, description="The id of the deleted transfer. Null if the mutation was refused."
     )
 
 
-@strawberry.type(description="What `simulateCall` answers with.")
+@strawberry.type(description="The payload of `simulateCall`.")
 class SimulateCallPayload:
     caller_call: Call | None = strawberry.field(
-        default=None, description="The caller's call; null on a refusal, or when the token may not read it."
+        default=None,
+        description="The caller's call. Null if the mutation was refused, or if the token may not read it.",
     )
     agent_call: Call | None = strawberry.field(
-        default=None, description="The agent's call; null on a refusal, or when the token may not read it."
+        default=None, description="The agent's call. Null if the mutation was refused, or if the token may not read it."
     )
     conference: Conference | None = strawberry.field(
-        default=None, description="Their bridge; null on a refusal, or when the token may not read it."
+        default=None,
+        description="The bridge of the two calls. Null if the mutation was refused, or if the token may not read it.",
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Why it can't be; empty when it is done.", metadata=list_of(10)
+        description="The reasons for a refusal. Empty if the mutation was accepted.", metadata=list_of(10)
     )
 
 
-@strawberry.type(description="What the simulation of one call answers with. Not in the schema itself.")
+@strawberry.type(description="The fields that all payloads of single simulated calls share. Not in the schema itself.")
 class SimulatePayload:
     call: Call | None = strawberry.field(
-        description="The call as it is now, on a refusal, too. Null when there is none, or when the token may not read "
-        "it."
+        description="The call as it is now, also if the mutation was refused. Null if it does not exist, or if the "
+        "token may not read it."
     )
     user_errors: list[UserError] = strawberry.field(
-        description="Why it can't be; empty when it is done.", metadata=list_of(10)
+        description="The reasons for a refusal. Empty if the mutation was accepted.", metadata=list_of(10)
     )
 
 
-@strawberry.type(description="What `simulateAnswer` answers with.")
+@strawberry.type(description="The payload of `simulateAnswer`.")
 class SimulateAnswerPayload(SimulatePayload):
     pass
 
 
-@strawberry.type(description="What `simulateReject` answers with.")
+@strawberry.type(description="The payload of `simulateReject`.")
 class SimulateRejectPayload(SimulatePayload):
     pass
 
 
-@strawberry.type(description="What `simulateHangup` answers with.")
+@strawberry.type(description="The payload of `simulateHangup`.")
 class SimulateHangupPayload(SimulatePayload):
     pass
 
 
-@strawberry.type(description="What `simulateHold` answers with.")
+@strawberry.type(description="The payload of `simulateHold`.")
 class SimulateHoldPayload(SimulatePayload):
     pass

@@ -30,9 +30,13 @@ from app.api.viewer import Viewer
 from app.domain.viewer import Permission
 from app.storage import lists
 
-Id = Annotated[ID, strawberry.argument(description="Its UUID; anything else finds nothing.")]
-WantedTransfers = Annotated[TransferFilter | None, strawberry.argument(description="Which ones; all when left out.")]
-WantedCalls = Annotated[CallFilter | None, strawberry.argument(description="Which ones; all when left out.")]
+Id = Annotated[ID, strawberry.argument(description="The UUID of the object. Any other text finds nothing.")]
+WantedTransfers = Annotated[
+    TransferFilter | None, strawberry.argument(description="Conditions. Without them, everything matches.")
+]
+WantedCalls = Annotated[
+    CallFilter | None, strawberry.argument(description="Conditions. Without them, everything matches.")
+]
 
 
 async def _node(loaders: Loaders, id_: str) -> Node | None:
@@ -58,9 +62,9 @@ async def _newest_first(
     )
 
 
-@strawberry.type(description="What can be read.")
+@strawberry.type(description="The queries.")
 class Query:
-    @resolved("Who asks, and the server's clock.")
+    @resolved("The customer, subject and permissions of the request's token, and the server's clock.")
     def viewer(self, info: Info) -> Viewer:
         viewer = info.context.viewer
         return Viewer(
@@ -71,19 +75,19 @@ class Query:
         )
 
     @resolved(
-        "Anything by its id: a transfer, call, groupcall or conference. Needs the permission to read its "
-        "type. Null when there is none."
+        "Returns a transfer, call, groupcall or conference by its id. Null if it does not exist. Needs "
+        "the permission to read its type."
     )
     async def node(self, info: Info, id: Id) -> Node | None:
         return await _node(info.context.loaders, id)
 
     @resolved(
-        "Several things by their ids, in this order, null where there is none. At most 100; more are "
-        "refused with `BAD_USER_INPUT`.",
+        "Returns objects by their ids, in the order of the ids. An id that does not exist gives null. "
+        "More than 100 ids are refused with `BAD_USER_INPUT`.",
         metadata=IDS,
     )
     def nodes(
-        self, info: Info, ids: Annotated[list[ID], strawberry.argument(description="Their UUIDs: at most 100.")]
+        self, info: Info, ids: Annotated[list[ID], strawberry.argument(description="UUIDs, at most 100.")]
     ) -> list[Node | None]:
         if len(ids) > MOST:
             raise bad_input(f"At most {MOST} ids.")
@@ -91,17 +95,17 @@ class Query:
         found: Any = [_node(info.context.loaders, id_) for id_ in ids]
         return found  # type: ignore[no-any-return]
 
-    @resolved("A transfer by its id, also a deleted one. Needs `TRANSFERS_READ`.")
+    @resolved("Returns a transfer by its id, even if it is deleted. Needs `TRANSFERS_READ`.")
     async def transfer(self, info: Info, id: Id) -> Transfer | None:
         return linked(Transfer.of, await info.context.loaders.transfer(id))
 
-    @resolved("Transfers, by the time of their start. Needs `TRANSFERS_READ`.", metadata=PAGED)
+    @resolved("Lists transfers, ordered by `tmCreate`. Needs `TRANSFERS_READ`.", metadata=PAGED)
     async def transfers(
         self,
         info: Info,
         filter: WantedTransfers = UNSET,
         order: Annotated[
-            OrderDirection, strawberry.argument(description="Which end comes first.")
+            OrderDirection, strawberry.argument(description="The order of the list.")
         ] = OrderDirection.DESC,
         first: First = UNSET,
         after: After = UNSET,
@@ -119,7 +123,7 @@ class Query:
         return transfer_connection(page, cursors, event_cursor, partial(_length, info.context, listing))
 
     @resolved(
-        "How many transfers there are, by status and reason; pairs without any are left out. Needs `TRANSFERS_READ`.",
+        "Counts transfers by status and reason. Combinations without transfers are left out. Needs `TRANSFERS_READ`.",
         metadata=list_of(10),
     )
     async def transfer_counts(self, info: Info, filter: WantedTransfers = UNSET) -> list[TransferCount] | None:
@@ -127,11 +131,11 @@ class Query:
         counted = await info.context.count(question, lambda found: sum(count for *_, count in found))
         return [TransferCount.of(one) for one in counted]
 
-    @resolved("A call by its id. Needs `CALLS_READ`.")
+    @resolved("Returns a call by its id. Needs `CALLS_READ`.")
     async def call(self, info: Info, id: Id) -> Call | None:
         return linked(Call.of, await info.context.loaders.call(id))
 
-    @resolved("Calls, newest first. Needs `CALLS_READ`.", metadata=PAGED)
+    @resolved("Lists calls, newest first. Needs `CALLS_READ`.", metadata=PAGED)
     async def calls(
         self, info: Info, filter: WantedCalls = UNSET, first: First = UNSET, after: After = UNSET
     ) -> Connection[Call] | None:
@@ -139,20 +143,20 @@ class Query:
         listing = lists.calls(info.context.viewer.customer_id, call_filter(filter))
         return await _newest_first(info, "calls", listing, Call.of, first, after)
 
-    @resolved("A groupcall by its id. Needs `CALLS_READ`.")
+    @resolved("Returns a groupcall by its id. Needs `CALLS_READ`.")
     async def groupcall(self, info: Info, id: Id) -> Groupcall | None:
         return linked(Groupcall.of, await info.context.loaders.groupcall(id))
 
-    @resolved("Groupcalls, newest first. Needs `CALLS_READ`.", metadata=PAGED)
+    @resolved("Lists groupcalls, newest first. Needs `CALLS_READ`.", metadata=PAGED)
     async def groupcalls(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Groupcall] | None:
         listing = lists.groupcalls(info.context.viewer.customer_id)
         return await _newest_first(info, "groupcalls", listing, Groupcall.of, first, after)
 
-    @resolved("A bridge by its id. Needs `CALLS_READ`.")
+    @resolved("Returns a bridge by its id. Needs `CALLS_READ`.")
     async def conference(self, info: Info, id: Id) -> Conference | None:
         return linked(Conference.of, await info.context.loaders.conference(id))
 
-    @resolved("Bridges, newest first. Needs `CALLS_READ`.", metadata=PAGED)
+    @resolved("Lists bridges, newest first. Needs `CALLS_READ`.", metadata=PAGED)
     async def conferences(
         self, info: Info, first: First = UNSET, after: After = UNSET
     ) -> Connection[Conference] | None:

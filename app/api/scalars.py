@@ -30,8 +30,8 @@ def read_time(value: object) -> datetime:
 DATE_TIME = strawberry.scalar(
     name="DateTime",
     description=(
-        "A moment, in ISO 8601. The server always writes UTC with microseconds: `2024-03-01T10:00:00.000000Z`. "
-        "An input may have any offset from UTC, and is refused with `BAD_USER_INPUT` when it has none."
+        "A time in ISO 8601. Output is UTC with microseconds: `2024-03-01T10:00:00.000000Z`. Input needs "
+        "an offset from UTC, any will do. Input without one is refused with `BAD_USER_INPUT`."
     ),
     specified_by_url="https://scalars.graphql.org/chillicream/date-time.html",
     serialize=write_time,

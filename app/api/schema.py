@@ -16,8 +16,7 @@ from app.api.subscriptions import Subscription
 
 
 @strawberry.type(
-    description="What can be changed. A refusal is data, in `userErrors`: the request was understood, and nothing has "
-    "changed."
+    description="The mutations. A refusal is data, in `userErrors`: the request was understood and nothing has changed."
 )
 class Mutation(TransferMutations, SimulationMutations):
     pass

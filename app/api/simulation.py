@@ -84,11 +84,12 @@ def _normalised(given: SimulateCallInput) -> list[Address]:
 @strawberry.type
 class SimulationMutations:
     @resolved(
-        "A caller calls in, and an agent takes the call: they talk. Refused with `NOT_SIMULATED` on a real "
-        "telephone exchange. Needs `SIMULATE`."
+        "Connects a caller with an agent. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
     )
     async def simulate_call(
-        self, info: Info, input: Annotated[SimulateCallInput, strawberry.argument(description="Who talks.")]
+        self,
+        info: Info,
+        input: Annotated[SimulateCallInput, strawberry.argument(description="The parties of the call.")],
     ) -> SimulateCallPayload | None:
         require(info.context.viewer, Permission.SIMULATE)
         try:
@@ -104,10 +105,12 @@ class SimulationMutations:
         )
 
     @resolved(
-        "A ringing telephone is picked up. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
+        "Answers a ringing telephone. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
     )
     async def simulate_answer(
-        self, info: Info, input: Annotated[SimulateAnswerInput, strawberry.argument(description="Which one.")]
+        self,
+        info: Info,
+        input: Annotated[SimulateAnswerInput, strawberry.argument(description="The object to act on.")],
     ) -> SimulateAnswerPayload | None:
         async def act(simulation: Simulation, customer_id: str) -> None:
             await simulation.answer(customer_id, input.call_id)
@@ -115,20 +118,24 @@ class SimulationMutations:
         return await _act(info, SimulateAnswerPayload, input.call_id, act)
 
     @resolved(
-        "A ringing telephone turns the call away. Refused with `NOT_SIMULATED` on a real telephone "
+        "Rejects the call on a ringing telephone. Refused with `NOT_SIMULATED` on a real telephone "
         "exchange. Needs `SIMULATE`."
     )
     async def simulate_reject(
-        self, info: Info, input: Annotated[SimulateRejectInput, strawberry.argument(description="Which one, and how.")]
+        self,
+        info: Info,
+        input: Annotated[SimulateRejectInput, strawberry.argument(description="The call, and how to reject it.")],
     ) -> SimulateRejectPayload | None:
         async def act(simulation: Simulation, customer_id: str) -> None:
             await simulation.reject(customer_id, input.call_id, input.reason)
 
         return await _act(info, SimulateRejectPayload, input.call_id, act)
 
-    @resolved("A telephone is hung up. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`.")
+    @resolved("Hangs up a telephone. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`.")
     async def simulate_hangup(
-        self, info: Info, input: Annotated[SimulateHangupInput, strawberry.argument(description="Which one.")]
+        self,
+        info: Info,
+        input: Annotated[SimulateHangupInput, strawberry.argument(description="The object to act on.")],
     ) -> SimulateHangupPayload | None:
         async def act(simulation: Simulation, customer_id: str) -> None:
             await simulation.hang_up(customer_id, input.call_id)
@@ -136,11 +143,13 @@ class SimulationMutations:
         return await _act(info, SimulateHangupPayload, input.call_id, act)
 
     @resolved(
-        "A user puts a call on hold or cuts the sound, on their own telephone; a transfer gives that back as "
-        "it was. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
+        "Sets the hold and mute of a telephone, as its user does. A transfer restores them at its end. "
+        "Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
     )
     async def simulate_hold(
-        self, info: Info, input: Annotated[SimulateHoldInput, strawberry.argument(description="Which one, and what.")]
+        self,
+        info: Info,
+        input: Annotated[SimulateHoldInput, strawberry.argument(description="The call, and its hold and mute.")],
     ) -> SimulateHoldPayload | None:
         require(info.context.viewer, Permission.SIMULATE)  # before anything is said about the input
         muted = known(input.mute_direction)

@@ -136,34 +136,36 @@ class Told:
         return CallChange(kind=kind, call=Call.of(seen.call))
 
 
-@strawberry.type(description="What can be followed as it happens, over a WebSocket or an event stream.")
+@strawberry.type(description="The subscriptions, over WebSocket or server-sent events.")
 class Subscription:
     @subscribed(
-        "One transfer: its latest event at once (also when it has ended), then each one in version order; "
-        "the stream completes after the one that ends it. Unknown id: an error of code `NOT_FOUND`. Needs "
-        "`TRANSFERS_READ`."
+        "Follows one transfer. Sends its latest event at once, even if it has ended, and then every event"
+        " in the order of versions. Completes after the event that ends the transfer. An unknown id is an"
+        " error with the code `NOT_FOUND`. Needs `TRANSFERS_READ`."
     )
     async def transfer_changed(
-        self, info: Info, id: Annotated[ID, strawberry.argument(description="The transfer.")]
+        self, info: Info, id: Annotated[ID, strawberry.argument(description="The UUID of the transfer.")]
     ) -> AsyncIterator[TransferEvent]:
         require(info.context.viewer, Permission.TRANSFERS_READ)
         return _transfer(info.context, await _latest(info.context, id))
 
     @subscribed(
-        "All transfers of the viewer's customer. Without `after`: from now on. With it: every event since "
-        "that cursor, none missed, none twice, then live. Errors: `CURSOR_INVALID`; `CURSOR_EXPIRED` when what came "
-        "after it is no longer kept. Needs `TRANSFERS_READ`."
+        "Follows all transfers of the customer. Without `after` it sends the events from now on. With "
+        "`after` it sends every event since that cursor, none missing and none twice, and then the live "
+        "ones. Error codes: `CURSOR_INVALID`, and `CURSOR_EXPIRED` if events after the cursor are no "
+        "longer kept. Needs `TRANSFERS_READ`."
     )
     async def transfer_events(
         self,
         info: Info,
         filter: Annotated[
-            TransferEventFilter | None, strawberry.argument(description="Which ones; all when left out.")
+            TransferEventFilter | None, strawberry.argument(description="Conditions. Without them, everything matches.")
         ] = UNSET,
         after: Annotated[
             str | None,
             strawberry.argument(
-                description="Where to begin: a `TransferEvent.cursor`, or the `eventCursor` of a page of transfers."
+                description="The cursor to begin after: a `TransferEvent.cursor`, or the `eventCursor` of a page of "
+                "transfers."
             ),
         ] = UNSET,
     ) -> AsyncIterator[TransferEvent]:
@@ -171,16 +173,18 @@ class Subscription:
         return _log(info.context, await _place(info.context, first_given(after)), event_filter(filter))
 
     @subscribed(
-        "Calls of the viewer's customer: the live ones as `PRESENT`, then `READY`, then changes. A call that ends or "
-        "leaves the filter is `GONE`. A call changes when one of its own fields does, and when `transfer` or "
-        "`transferRole` does. Other links are not followed: `transferEvents` tells what changes within a transfer and "
-        "the dialling of its destinations, and the filter `confbridgeId` gives the calls in a bridge. Needs "
-        "`CALLS_READ`."
+        "Follows the calls of the customer: first the live calls as `PRESENT`, then `READY`, then every "
+        "change. A call that ends or no longer matches the filter is `GONE`. A call changes when one of "
+        "its own fields changes, or `transfer` or `transferRole`. Other links are not followed: use "
+        "`transferEvents` for changes within a transfer, and the filter `confbridgeId` for the calls in a"
+        " bridge. Needs `CALLS_READ`."
     )
     async def call_changed(
         self,
         info: Info,
-        filter: Annotated[CallFilter | None, strawberry.argument(description="Which ones; all when left out.")] = UNSET,
+        filter: Annotated[
+            CallFilter | None, strawberry.argument(description="Conditions. Without them, everything matches.")
+        ] = UNSET,
     ) -> AsyncIterator[CallChange]:
         require(info.context.viewer, Permission.CALLS_READ)
         return _calls(info.context, call_filter(filter))

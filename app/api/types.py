@@ -65,89 +65,96 @@ def optional_id(value: str | None) -> ID | None:
 
 
 @strawberry.interface(
-    description="Anything that has an id of its own and can be looked up by it. Some fields have one name and several "
-    "types, such as `Transfer.status` and `Call.status`: give them aliases to select both in one place, as in "
-    "`... on Transfer { transferStatus: status } ... on Call { callStatus: status }`."
+    description="An object with an id. Some fields of the implementing types have the same name and different "
+    "types, such as `Transfer.status` and `Call.status`. Give them aliases to select both: `... on "
+    "Transfer { transferStatus: status } ... on Call { callStatus: status }`."
 )
 class Node:
-    id: ID = strawberry.field(description="A UUID: stable, and unique across all types.")
+    id: ID = strawberry.field(description="A UUID. It never changes and is unique across all types.")
 
 
 @strawberry.type(
-    description="The passing on of a call: a party that is on a call (the transferer) has another one (the "
-    "destination) called, and the others on the call (the held parties) are moved there. This record is its state now, "
-    "and stays as history when it has ended."
+    description="A call transfer: the transferer, who is on a call, hands the other parties of the call (the held"
+    " parties) over to a destination. The record shows the present state and is kept when the "
+    "transfer has ended."
 )
 class Transfer(Node):
-    customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant) that it belongs to.")
-    type: Type = strawberry.field(description="With or without consultation.")
-    transferer_call_id: ID = strawberry.field(description="The call of the transferer: who passes the call on.")
+    customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant).")
+    type: Type = strawberry.field(description="Whether the transferer consults the destination first.")
+    transferer_call_id: ID = strawberry.field(description="The id of the transferer's call.")
     transferee_addresses: list[Address] = strawberry.field(
-        description="Whom to call, 1 to 10, as normalised. `transferee` is VoIPbin's word for the destination, which "
-        "the standards (RFC 5589) call the transfer target; their `transferee` is the held party here.",
+        description="The destinations to dial, 1 to 10, in normal form. `transferee` is VoIPbin's word for the "
+        "destination. RFC 5589 calls the destination the transfer target, and the held party the "
+        "transferee.",
         metadata=list_of(MOST_ADDRESSES),
     )
     transferee_call_id: ID | None = strawberry.field(
-        description="The call of the destination; set when one has answered, and never before. `transferee` is "
-        "VoIPbin's word for the destination, the standards' transfer target."
+        description="The id of the call of the destination that answered. Null until then. `transferee` is VoIPbin's "
+        "word for the destination (RFC 5589: transfer target)."
     )
-    groupcall_id: ID | None = strawberry.field(description="The dialling of the destinations, as one resource.")
-    confbridge_id: ID = strawberry.field(description="The bridge that the call is in: where its parties hear another.")
-    tm_create: datetime = strawberry.field(description="When it was started.")
+    groupcall_id: ID | None = strawberry.field(description="The id of the groupcall that dials the destinations.")
+    confbridge_id: ID = strawberry.field(description="The id of the bridge that connects the parties of the call.")
+    tm_create: datetime = strawberry.field(description="When the transfer was started.")
     tm_update: datetime = strawberry.field(description="When it last changed.")
     tm_delete: datetime = strawberry.field(
-        description="When it was deleted; `9999-01-01T00:00:00.000000Z` while it is not: see `isDeleted`."
+        description="When the transfer was deleted. `9999-01-01T00:00:00.000000Z` if it is not deleted: see "
+        "`isDeleted`."
     )
-    held_call_ids: list[ID] = strawberry.field(description="The calls of the held parties: those who are moved.")
-    status: Status = strawberry.field(description="Where it stands.")
-    outcome: Outcome | None = strawberry.field(description="How it ends; set from the status `ENDING` on.")
+    held_call_ids: list[ID] = strawberry.field(description="The ids of the held parties' calls.")
+    status: Status = strawberry.field(description="The present status.")
+    outcome: Outcome | None = strawberry.field(description="How the transfer ends. Set from the status `ENDING` on.")
     outcome_reason: Reason | None = strawberry.field(
-        description="Why it was not completed; null when it was. While `RECALLING` it says why the destination was not "
-        "reached."
+        description="Why the transfer was not completed. Null if it was. While `RECALLING` it says why the "
+        "destination was not reached."
     )
     disposition: Disposition | None = strawberry.field(
-        description="What became of the held parties; set when the outcome is `FAILED`."
+        description="What became of the held parties. Set if the outcome is `FAILED`."
     )
-    ended_by: Party | None = strawberry.field(description="Whose doing the outcome is; set with `outcome`.")
+    ended_by: Party | None = strawberry.field(
+        description="The party that brought the outcome about. Set together with `outcome`."
+    )
     speaking_to: SpeakingTo = strawberry.field(
-        description="Whom the transferer speaks with, as decided. The event of kind `SPEAKING_TO` tells the decision. "
-        "`isOnHold` and `muteDirection` of the calls follow when the telephone exchange confirms it: follow them with "
-        "`callChanged(filter: {confbridgeId: …})`."
+        description="Whom the transferer speaks with, as decided. An event of kind `SPEAKING_TO` announces the "
+        "decision. `Call.isOnHold` and `Call.muteDirection` change when the telephone exchange has "
+        "confirmed it: follow them with `callChanged(filter: {confbridgeId: …})`."
     )
-    is_live: bool = strawberry.field(description="Whether its status can still change.")
+    is_live: bool = strawberry.field(description="Whether the status can still change.")
     is_deleted: bool = strawberry.field(
-        description="Whether it was deleted. A deleted one is still found by its id and by links, but not in lists."
+        description="Whether the transfer was deleted. A deleted transfer is found by its id and by links, but is not"
+        " listed."
     )
     ring_method: RingMethod = strawberry.field(description="How several destinations are rung.")
     ring_timeout: int = strawberry.field(
-        description="Seconds that destinations may ring: all together, or with `LINEAR` each of them. 1 to 600."
+        description="Seconds that the destinations may ring: all together, or each of them if `ringMethod` is "
+        "`LINEAR`. 1 to 600."
     )
     consult_timeout: int | None = strawberry.field(
-        description="Seconds that a consultation may last, 1 to 600; null: as long as it likes."
+        description="Seconds that the consultation may last, 1 to 600. Null if there is no limit."
     )
     on_failure: FailurePolicy = strawberry.field(
-        description="What becomes of the held parties when the transferer has left and the destination is not reached."
+        description="What happens to the held parties if the transferer has left and no destination answers."
     )
-    recall_attempts: int = strawberry.field(description="How often the transferer has been rung back so far.")
+    recall_attempts: int = strawberry.field(description="How often the transferer has been rung back.")
     attempts: list["DialAttempt"] = strawberry.field(
-        description="The destinations dialled so far, in that order.", metadata=list_of(MOST_ADDRESSES)
+        description="The dials so far, in their order.", metadata=list_of(MOST_ADDRESSES)
     )
     note: str | None = strawberry.field(
-        description="A briefing for the destination; at most 2,000 characters.", metadata=text_of(MOST_NOTE_CHARACTERS)
+        description="A briefing for the destination, at most 2,000 characters.", metadata=text_of(MOST_NOTE_CHARACTERS)
     )
     metadata: list[MetadataEntry] = strawberry.field(
-        description="What clients keep with it; at most 20 entries.", metadata=list_of(MOST_METADATA_ENTRIES)
+        description="Keys and values that clients store with the transfer, at most 20 entries.",
+        metadata=list_of(MOST_METADATA_ENTRIES),
     )
-    started_by: str | None = strawberry.field(description="The subject of the token that started it.")
+    started_by: str | None = strawberry.field(description="The subject of the token that started the transfer.")
     version: int = strawberry.field(
-        description="Counts its changes, from 1. Of two answers the one with the higher version is the newer."
+        description="The number of changes, from 1. Of two responses, the one with the higher version is newer."
     )
-    tm_ringing: datetime | None = strawberry.field(description="When a destination first rang.")
+    tm_ringing: datetime | None = strawberry.field(description="When a destination rang first.")
     tm_answer: datetime | None = strawberry.field(description="When a destination answered.")
-    tm_end: datetime | None = strawberry.field(description="When its status became final.")
+    tm_end: datetime | None = strawberry.field(description="When the status became final.")
     tm_deadline: datetime | None = strawberry.field(
-        description="When the timer that runs now will fire: of the start, the ringing, the consultation or the "
-        "recall. Null: none runs. Count down with `Viewer.now`."
+        description="When the running timer fires: that of the start, the ringing, the consultation or the recall. "
+        "Null if none runs. Count down by `Viewer.now`."
     )
     record: strawberry.Private[Record]
 
@@ -191,38 +198,40 @@ class Transfer(Node):
             record=t,
         )
 
-    @resolved("The call of the transferer. Needs `CALLS_READ`.")
+    @resolved("The transferer's call. Needs `CALLS_READ`.")
     async def transferer_call(self, info: Info) -> "Call | None":
         return linked(Call.of, await info.context.loaders.call(self.transferer_call_id))
 
     @resolved(
-        "The call of the destination that answered. `transferee` is VoIPbin's word for the destination, "
-        "the standards' transfer target. Needs `CALLS_READ`."
+        "The call of the destination that answered. `transferee` is VoIPbin's word for the destination "
+        "(RFC 5589: transfer target). Needs `CALLS_READ`."
     )
     async def transferee_call(self, info: Info) -> "Call | None":
         return linked(Call.of, await info.context.loaders.call(self.transferee_call_id))
 
-    @resolved("The calls of the held parties: those who are moved. Needs `CALLS_READ`.", metadata=list_of(MOST_PARTIES))
+    @resolved("The held parties' calls. Needs `CALLS_READ`.", metadata=list_of(MOST_PARTIES))
     async def held_calls(self, info: Info) -> list["Call"] | None:
         return [Call.of(call) for call in await info.context.loaders.calls(self.held_call_ids)]
 
-    @resolved("The dialling of the destinations, as one resource. Needs `CALLS_READ`.")
+    @resolved("The groupcall that dials the destinations. Needs `CALLS_READ`.")
     async def groupcall(self, info: Info) -> "Groupcall | None":
         return linked(Groupcall.of, await info.context.loaders.groupcall(self.record.groupcall_id))
 
-    @resolved("The bridge that `confbridgeId` names. Needs `CALLS_READ`.")
+    @resolved("The bridge that connects the parties of the call. Needs `CALLS_READ`.")
     async def conference(self, info: Info) -> "Conference | None":
         return linked(Conference.of, await info.context.loaders.conference(self.confbridge_id))
 
-    @resolved("The transfer whose destination was the transferer's call. Null when there was none.")
+    @resolved(
+        "The earlier transfer that brought the transferer to this call as its destination. Null if there is none."
+    )
     async def previous_transfer(self, info: Info) -> "Transfer | None":
         return linked(Transfer.of, await info.context.loaders.transfer(self.record.previous_transfer_id))
 
-    @resolved("What it can be told to do now. Anything else is refused with `ILLEGAL_TRANSITION`.")
+    @resolved("The commands that are allowed now. Others are refused with `ILLEGAL_TRANSITION`.")
     def allowed_commands(self) -> list[TransferCommand]:
         return list(dict.fromkeys(COMMANDS[trigger] for trigger in allowed_commands(self.record)))
 
-    @resolved("Its history: one event for each version, oldest first.", metadata=PAGED)
+    @resolved("The history: one event for each version, oldest first.", metadata=PAGED)
     async def events(
         self, info: Info, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
     ) -> "Connection[TransferEvent] | None":
@@ -231,16 +240,17 @@ class Transfer(Node):
         return event_connection(page, total)
 
 
-@strawberry.type(description="The dialling of one destination.")
+@strawberry.type(description="The dial of one destination.")
 class DialAttempt:
-    address: Address = strawberry.field(description="Who was dialled.")
-    call_id: ID | None = strawberry.field(description="The call to the destination (its leg).")
-    outcome: DialOutcome = strawberry.field(description="What came of it.")
+    address: Address = strawberry.field(description="The destination's address.")
+    call_id: ID | None = strawberry.field(description="The id of the call to the destination (the leg).")
+    outcome: DialOutcome = strawberry.field(description="The result.")
     hangup_reason: CallHangupReason | None = strawberry.field(
-        description="Why its call ended, as the telephone exchange says; null when it did not end by itself."
+        description="Why the call ended, as the telephone exchange reports it. Null if the call has not ended, or if "
+        "the transfer ended it."
     )
-    tm_start: datetime | None = strawberry.field(description="When dialling began.")
-    tm_end: datetime | None = strawberry.field(description="When its outcome was settled; null while it is open.")
+    tm_start: datetime | None = strawberry.field(description="When the dial began.")
+    tm_end: datetime | None = strawberry.field(description="When the result was known. Null until then.")
 
     @classmethod
     def of(cls, attempt: Attempt) -> Self:
@@ -253,40 +263,46 @@ class DialAttempt:
             tm_end=attempt.tm_end,
         )
 
-    @resolved("The call to the destination (its leg); null until the exchange has told of it. Needs `CALLS_READ`.")
+    @resolved(
+        "The call to the destination (the leg). Null until the telephone exchange has reported it. Needs `CALLS_READ`."
+    )
     async def call(self, info: Info) -> "Call | None":
         return linked(Call.of, await info.context.loaders.call(self.call_id))
 
 
 @strawberry.type(
-    description="One step in a transfer's life. History stands flat here; `transfer` is the present one, read at "
-    "delivery, its version at least this one's."
+    description="One change of a transfer. The fields show the transfer after this change. `transfer` shows it at"
+    " the time of delivery: its version is this one or a later one."
 )
 class TransferEvent:
-    id: ID = strawberry.field(description="A UUID: tells this event from all others, however often it is delivered.")
+    id: ID = strawberry.field(description="A UUID, the same for every delivery of the event.")
     cursor: str = strawberry.field(
-        description="Its place in the log of the customer: give it back as `after`, to `Transfer.events` or to the "
-        "subscription `transferEvents`, to go on behind it."
+        description="The position in the customer's event log. Pass it as `after` to `Transfer.events` or "
+        "`transferEvents` to continue after this event."
     )
-    kind: EventKind = strawberry.field(description="What has changed.")
-    transfer_id: ID = strawberry.field(description="The transfer that it tells of.")
-    version: int = strawberry.field(description="The version of the transfer that it made; gapless, from 1.")
+    kind: EventKind = strawberry.field(description="What changed.")
+    transfer_id: ID = strawberry.field(description="The id of the transfer.")
+    version: int = strawberry.field(
+        description="The version of the transfer after the change. Versions have no gaps and begin with 1."
+    )
     previous_status: Status | None = strawberry.field(
-        description="The status before; the same as `status` when something else has changed, null for the start."
+        description="The status before the change. Equal to `status` if something else changed. Null for the start."
     )
-    status: Status = strawberry.field(description="The status after it.")
-    outcome: Outcome | None = strawberry.field(description="How the transfer ends, as far as decided by then.")
-    outcome_reason: Reason | None = strawberry.field(description="Why it is not completed, as far as known by then.")
+    status: Status = strawberry.field(description="The status after the change.")
+    outcome: Outcome | None = strawberry.field(description="How the transfer ends. Null if that was not decided yet.")
+    outcome_reason: Reason | None = strawberry.field(
+        description="Why the transfer is not completed. Null if that was not known yet."
+    )
     speaking_to: SpeakingTo = strawberry.field(
-        description="Whom the transferer spoke with after it, as decided. The calls follow when the telephone exchange "
-        "confirms it: see `Transfer.speakingTo`."
+        description="Whom the transferer speaks with after the change, as decided. The calls change when the "
+        "telephone exchange has confirmed it: see `Transfer.speakingTo`."
     )
     transferee_call_id: ID | None = strawberry.field(
-        description="The call of the destination, if one had answered. `transferee` is VoIPbin's word for the "
-        "destination, the standards' transfer target."
+        description="The id of the call of the destination that had answered. Null if none had. `transferee` is "
+        "VoIPbin's word for the destination (RFC 5589: transfer target)."
     )
-    actor: TransferActor | None = strawberry.field(description="Who brought it about.")
-    occurred_at: datetime = strawberry.field(description="When it was recorded.")
+    actor: TransferActor | None = strawberry.field(description="Who made the change.")
+    occurred_at: datetime = strawberry.field(description="When the change was recorded.")
 
     @classmethod
     def of(cls, event: Event) -> Self:
@@ -306,7 +322,7 @@ class TransferEvent:
             occurred_at=event.occurred_at,
         )
 
-    @resolved("The transfer as it is now: its version is this event's or a later one.")
+    @resolved("The transfer at the time of delivery. Its version is this event's or a later one.")
     async def transfer(self, info: Info) -> Transfer:
         found = await info.context.loaders.transfer(self.transfer_id)
         if found is None:
@@ -318,37 +334,49 @@ class TransferEvent:
     description="One party's connection to the telephone exchange. Two people who talk are two calls in one bridge."
 )
 class Call(Node):
-    customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant) that it belongs to.")
-    external_id: str | None = strawberry.field(description="The exchange's own id, where it isn't this one.")
-    owner_id: ID | None = strawberry.field(description="The UUID of the agent whose call it is, if it is an agent's.")
-    status: CallStatus = strawberry.field(description="Where it stands.")
+    customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant).")
+    external_id: str | None = strawberry.field(
+        description="The id that the telephone exchange uses, if it differs from `id`."
+    )
+    owner_id: ID | None = strawberry.field(
+        description="The UUID of the agent whose call it is. Null if it is not an agent's call."
+    )
+    status: CallStatus = strawberry.field(description="The present status.")
     direction: CallDirection = strawberry.field(description="Who called whom.")
-    source: Address = strawberry.field(description="Who called.")
-    destination: Address = strawberry.field(description="Who was called.")
+    source: Address = strawberry.field(description="The calling party.")
+    destination: Address = strawberry.field(description="The called party.")
     mute_direction: MuteDirection = strawberry.field(
-        description="Which way the party's sound is cut, as the telephone exchange has confirmed it: see `isOnHold`."
+        description="The direction in which the party is muted, as the telephone exchange has confirmed it: see "
+        "`isOnHold`."
     )
     is_on_hold: bool = strawberry.field(
-        description="Whether the party waits on hold, usually with music, as the telephone exchange has confirmed it. "
-        "Right after an event of a transfer this may still be the old value. `callChanged` tells the new one; the "
-        "transfer has no further event for it."
+        description="Whether the party is on hold, as the telephone exchange has confirmed it. Right after an event "
+        "of a transfer this may still be the old value. `callChanged` sends the new value; the transfer "
+        "has no further event for it."
     )
-    hangup_by: CallHangupBy | None = strawberry.field(description="Which side ended it; null while it is up.")
-    hangup_reason: CallHangupReason | None = strawberry.field(description="Why it ended; null while it is up.")
-    groupcall_id: ID | None = strawberry.field(description="The groupcall that dialled it, if one did.")
+    hangup_by: CallHangupBy | None = strawberry.field(
+        description="The side that ended the call. Null while the call is up."
+    )
+    hangup_reason: CallHangupReason | None = strawberry.field(
+        description="Why the call ended. Null while the call is up."
+    )
+    groupcall_id: ID | None = strawberry.field(
+        description="The id of the groupcall that dialled the call. Null if none did."
+    )
     confbridge_id: ID | None = strawberry.field(
-        description="The bridge that it belongs to, unchanged while the party is on hold; null: it is connected to "
-        "nobody."
+        description="The id of the bridge that the call is in. It stays the same while the party is on hold. Null if "
+        "the call is connected to nobody."
     )
     version: int = strawberry.field(
-        description="Counts its changes, from 1. Of two answers the one with the higher version is the newer."
+        description="The number of changes, from 1. Of two responses, the one with the higher version is newer."
     )
-    tm_ringing: datetime | None = strawberry.field(description="When it first rang.")
-    tm_progressing: datetime | None = strawberry.field(description="When it was answered.")
+    tm_ringing: datetime | None = strawberry.field(description="When the call rang first.")
+    tm_progressing: datetime | None = strawberry.field(description="When the call was answered.")
     tm_hangup: datetime | None = strawberry.field(description="When it ended.")
     tm_create: datetime = strawberry.field(description="When it began.")
     tm_update: datetime = strawberry.field(
-        description="When the telephone exchange last changed it. A change of `transfer` alone moves `version` only."
+        description="When the telephone exchange last changed the call. A change of `transfer` alone changes "
+        "`version`, but not this."
     )
 
     @classmethod
@@ -376,30 +404,34 @@ class Call(Node):
             tm_update=call.tm_update,
         )
 
-    @resolved("The groupcall that dialled it, if one did. Needs `CALLS_READ`.")
+    @resolved("The groupcall that dialled the call. Null if none did. Needs `CALLS_READ`.")
     async def groupcall(self, info: Info) -> "Groupcall | None":
         return linked(Groupcall.of, await info.context.loaders.groupcall(self.groupcall_id))
 
-    @resolved("The bridge that it belongs to. Needs `CALLS_READ`.")
+    @resolved("The bridge that the call is in. Needs `CALLS_READ`.")
     async def conference(self, info: Info) -> "Conference | None":
         return linked(Conference.of, await info.context.loaders.conference(self.confbridge_id))
 
     @resolved(
-        "The live transfer that it has a part in, if one is under way: any part, also that of a destination that still "
-        "rings. When this becomes another transfer, or null, the call has a new `version`, and `callChanged` tells it. "
-        "What changes within the transfer is told by `transferChanged`. Needs `TRANSFERS_READ`."
+        "The live transfer that the call has a part in. Destinations that still ring count as well. When "
+        "this becomes another transfer or null, the call gets a new `version` and `callChanged` sends it."
+        " Follow changes within the transfer with `transferChanged`. Needs `TRANSFERS_READ`."
     )
     async def transfer(self, info: Info) -> Transfer | None:
         found = await info.context.loaders.live_transfer(self.id)
         return Transfer.of(found[0]) if found else None
 
-    @resolved("Its part in `transfer`; null when there is none. It changes with `transfer`. Needs `TRANSFERS_READ`.")
+    @resolved(
+        "The part of the call in `transfer`. Null if there is none. It changes together with `transfer`. "
+        "Needs `TRANSFERS_READ`."
+    )
     async def transfer_role(self, info: Info) -> Party | None:
         found = await info.context.loaders.live_transfer(self.id)
         return found[1] if found else None
 
     @resolved(
-        "All transfers in which it has or had a part, newest first; without deleted ones. Needs `TRANSFERS_READ`.",
+        "The transfers that the call has or had a part in, newest first. Deleted ones are left out. Needs"
+        " `TRANSFERS_READ`.",
         metadata=PAGED,
     )
     async def transfers(self, info: Info, first: First = UNSET, after: After = UNSET) -> "TransferConnection | None":
@@ -411,18 +443,20 @@ class Call(Node):
         return transfer_connection(page, cursors, event_cursor, partial(loaders.count_transfers_of_call, self.id))
 
 
-@strawberry.type(description="The dialling of a transfer's destinations, as one resource.")
+@strawberry.type(description="The dialling of a transfer's destinations.")
 class Groupcall(Node):
-    customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant) that it belongs to.")
-    external_id: str | None = strawberry.field(description="The exchange's own id, where it isn't this one.")
-    status: GroupcallStatus = strawberry.field(description="Where it stands.")
-    source: Address = strawberry.field(description="Who calls, as the destinations see it.")
-    destinations: list[Address] = strawberry.field(description="Whom it calls.", metadata=list_of(MOST_ADDRESSES))
+    customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant).")
+    external_id: str | None = strawberry.field(
+        description="The id that the telephone exchange uses, if it differs from `id`."
+    )
+    status: GroupcallStatus = strawberry.field(description="The present status.")
+    source: Address = strawberry.field(description="The calling party that the destinations see.")
+    destinations: list[Address] = strawberry.field(description="The destinations.", metadata=list_of(MOST_ADDRESSES))
     ring_method: RingMethod = strawberry.field(description="How several destinations are rung.")
-    answer_call_id: ID | None = strawberry.field(description="The call of the destination that answered.")
-    call_ids: list[ID] = strawberry.field(description="The calls dialled so far, in that order.")
+    answer_call_id: ID | None = strawberry.field(description="The id of the call of the destination that answered.")
+    call_ids: list[ID] = strawberry.field(description="The ids of the calls dialled so far, in their order.")
     version: int = strawberry.field(
-        description="Counts its changes, from 1. Of two answers the one with the higher version is the newer."
+        description="The number of changes, from 1. Of two responses, the one with the higher version is newer."
     )
     tm_create: datetime = strawberry.field(description="When it began.")
     tm_update: datetime = strawberry.field(description="When it last changed.")
@@ -449,29 +483,31 @@ class Groupcall(Node):
         return linked(Call.of, await info.context.loaders.call(self.answer_call_id))
 
     @resolved(
-        "The calls dialled so far, in that order; without those that the exchange has not told of yet. "
-        "Needs `CALLS_READ`.",
+        "The calls dialled so far, in their order. Calls that the telephone exchange has not reported yet"
+        " are left out. Needs `CALLS_READ`.",
         metadata=list_of(MOST_ADDRESSES),
     )
     async def calls(self, info: Info) -> list[Call] | None:
         return [Call.of(call) for call in await info.context.loaders.calls(self.call_ids)]
 
-    @resolved("The transfer that it dials for. Needs `TRANSFERS_READ`.")
+    @resolved("The transfer whose destinations are dialled. Needs `TRANSFERS_READ`.")
     async def transfer(self, info: Info) -> Transfer | None:
         return linked(Transfer.of, await info.context.loaders.transfer_of_groupcall(self.id))
 
 
-@strawberry.type(description="A bridge: the place in the telephone exchange where calls hear each other.")
+@strawberry.type(description="A bridge: it connects calls, so that their parties hear each other.")
 class Conference(Node):
-    customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant) that it belongs to.")
-    external_id: str | None = strawberry.field(description="The exchange's own id, where it isn't this one.")
-    type: ConferenceType = strawberry.field(description="By which rule it ends.")
-    status: ConferenceStatus = strawberry.field(description="Where it stands.")
-    name: str = strawberry.field(description="Its name; empty when it has none.")
-    version: int = strawberry.field(
-        description="Counts its changes, from 1. Of two answers the one with the higher version is the newer."
+    customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant).")
+    external_id: str | None = strawberry.field(
+        description="The id that the telephone exchange uses, if it differs from `id`."
     )
-    tm_create: datetime = strawberry.field(description="When it was set up.")
+    type: ConferenceType = strawberry.field(description="The rule by which the bridge ends.")
+    status: ConferenceStatus = strawberry.field(description="The present status.")
+    name: str = strawberry.field(description="The name. Empty if the bridge has none.")
+    version: int = strawberry.field(
+        description="The number of changes, from 1. Of two responses, the one with the higher version is newer."
+    )
+    tm_create: datetime = strawberry.field(description="When the bridge was set up.")
     tm_update: datetime = strawberry.field(description="When it last changed.")
     tm_end: datetime | None = strawberry.field(description="When it ended.")
 
@@ -490,7 +526,10 @@ class Conference(Node):
             tm_end=conference.tm_end,
         )
 
-    @resolved("Who is in it now, oldest first, at most 100. Needs `CALLS_READ`.", metadata=list_of(MOST_PARTIES))
+    @resolved(
+        "The calls that are in the bridge now, oldest first, at most 100. Needs `CALLS_READ`.",
+        metadata=list_of(MOST_PARTIES),
+    )
     async def calls(self, info: Info) -> list[Call] | None:
         return [Call.of(call) for call in await info.context.loaders.calls_in_conference(self.id)]
 
@@ -498,15 +537,15 @@ class Conference(Node):
 @strawberry.type(description="A page of a list of transfers.")
 class TransferConnection(Connection[Transfer]):
     event_cursor: str = strawberry.field(
-        description="A place in the log of events, read no later than this page: subscribe to `transferEvents` after "
-        "it, and nothing that happens since is missed."
+        description="A position in the event log that is not later than this page. Subscribe to `transferEvents` "
+        "after it to miss nothing that happened since."
     )
 
 
-@strawberry.type(description="What a subscriber to calls is told.")
+@strawberry.type(description="A message of `callChanged`.")
 class CallChange:
-    kind: CallChangeKind = strawberry.field(description="What it is about the call.")
-    call: Call | None = strawberry.field(description="The call as it is now; null for `READY`.")
+    kind: CallChangeKind = strawberry.field(description="What happened to the call.")
+    call: Call | None = strawberry.field(description="The call as it is now. Null for `READY`.")
 
 
 def transfer_connection(

@@ -8,13 +8,14 @@ from strawberry import ID
 from app.domain.viewer import Permission
 
 
-@strawberry.type(description="Who asks: what the token of this request says.")
+@strawberry.type(description="What the token of the request grants, and to whom.")
 class Viewer:
     customer_id: ID = strawberry.field(
-        description="The UUID of the customer (the tenant) whose data this token sees and changes, and no other's."
+        description="The UUID of the customer (the tenant). The token grants access to this customer's data only."
     )
-    subject: str = strawberry.field(description="Who bears the token: its `sub` claim.")
-    permissions: list[Permission] = strawberry.field(description="What the token may do.")
+    subject: str = strawberry.field(description="The bearer of the token: its `sub` claim.")
+    permissions: list[Permission] = strawberry.field(description="The permissions that the token grants.")
     now: datetime = strawberry.field(
-        description="The time now by the server's clock: count down to `tmDeadline` by this one, not by the client's."
+        description="The time now by the server's clock. Use it to count down to `tmDeadline`: the client's clock may"
+        " differ."
     )
