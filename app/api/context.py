@@ -1,4 +1,4 @@
-"""What resolvers are given: who asks, what may be used, and what has been read so far."""
+"""The context that resolvers get: the viewer, the services, and the loaders."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class Services:
     broker: Broker
     clock: Clock
     sweep_seconds: float = 30
-    """After so long a subscriber looks for news unwoken: a wake-up that got lost delays, and does no more."""
+    """Seconds until a subscriber reads the log without a wake-up, so that a lost wake-up only delays."""
     observer: Observer = NOBODY
 
 
 class Context:
-    """Of one operation."""
+    """The context of one operation."""
 
     def __init__(self, viewer: Viewer, request_id: str, services: Services) -> None:
         self.viewer = viewer
@@ -41,11 +41,11 @@ class Context:
         self.renew()
 
     def renew(self) -> None:
-        """Forget what was read: for after a change, and for each event of a subscription."""
+        """Forget what the loaders have read, after a change and for each event of a subscription."""
         self.loaders = Loaders(self.services.database, self.viewer)
 
     async def count(self, question: Callable[[], Awaitable[T]], rows: Callable[[T], int]) -> T:
-        """Count a list of the customer's, which may be as long as their whole history: the rows are paid for."""
+        """Run a count, and charge its rows: the list may be as long as the customer's whole history."""
         return await self.charge.count(question, rows) if self.charge else await question()
 
 

@@ -1,4 +1,4 @@
-"""The public names and words of the enums. Most are the domain's own; those that only the API has stand here."""
+"""The public names and descriptions of the enums, and the enums that only the API has."""
 
 from enum import Enum, StrEnum
 
@@ -72,7 +72,7 @@ class CallChangeKind(StrEnum):
 
 
 def _public(enum: type[Enum], name: str, description: str, **values: str) -> None:
-    """A value without words is a KeyError at import."""
+    """Publish an enum. A value without a description is a KeyError at import."""
     strawberry.enum(enum, name=name, description=description)
     for value in vars(enum)["__strawberry_definition__"].values:
         value.description = values[value.name]

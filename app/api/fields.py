@@ -1,4 +1,4 @@
-"""Fields that a function resolves. Strawberry's own decorators leave the function untyped."""
+"""Decorators of resolvers that keep the function typed, which Strawberry's own do not."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""What clients hand in, and what the rest of the house takes it for."""
+"""The input types, and their conversion to what the use cases and the storage take."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,16 +23,16 @@ E = TypeVar("E", bound=Enum)
 
 
 def known(value: E) -> E:
-    """UNKNOWN stands for what we were told and do not know; nobody can ask for it. Raises BAD_USER_INPUT."""
+    """Return the value. Raise BAD_USER_INPUT for UNKNOWN, which stands for values that only the engine knows."""
     if value.name == "UNKNOWN":
         raise bad_input("UNKNOWN can't be asked for.")
     return value
 
 
 def _conditions(given: object) -> dict[str, Any]:
-    """What stands twice in a list, once: a subscription holds every event against it.
+    """Return the conditions, each list without duplicates: a subscription compares every event with it.
 
-    Raises BAD_USER_INPUT for a text that no database could look for.
+    Raise BAD_USER_INPUT for a text that no database can store.
     """
     if not all(is_storable(it) for it in vars(given).values() if isinstance(it, str)):
         raise bad_input("A text has no U+0000.")
@@ -122,7 +122,7 @@ class AddressInput:
 
 
 def address(given: AddressInput) -> addresses.Address:
-    """As it was given. Raises BAD_USER_INPUT for a type that can't be asked for."""
+    """Return the address as it was given. Raise BAD_USER_INPUT for the type UNKNOWN."""
     return addresses.Address(known(given.type), given.target, given.target_name, given.name, given.detail)
 
 

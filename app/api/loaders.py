@@ -1,4 +1,4 @@
-"""What resolvers read: in batches, one short transaction each, and only what the viewer's customer and rights allow."""
+"""Batch loads for resolvers, each in a short transaction, within the viewer's customer and permissions."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -23,7 +23,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 Found = Transfer | Call | Groupcall | Conference
 Question = Callable[[AsyncConnection, str, Collection[str]], Awaitable[Mapping[str, V]]]
-"""What each of these ids of a customer's leads to; those that lead to nothing are left out."""
+"""Return the objects of a customer by these ids. Ids that lead to nothing are left out."""
 
 MOST_KEYS = 1_000
 
@@ -36,7 +36,7 @@ PERMISSIONS: Mapping[type[Found], Permission] = {
 
 
 class Loaders:
-    """Of one operation, or of one event of a subscription: what was read is remembered, and grows old."""
+    """The loaders of one operation, or of one event of a subscription. They cache, so they must not live longer."""
 
     def __init__(self, database: Database, viewer: Viewer) -> None:
         self._database = database
@@ -67,7 +67,7 @@ class Loaders:
         return await self._one(self._live_transfers, call_id)
 
     async def transfers_of_call(self, call_id: str, window: Window) -> tuple[Page[Transfer], int]:
-        """A page, and the end of the event log before it."""
+        """Return a page, and the end of the event log that was read before it."""
         require(self._viewer, Permission.TRANSFERS_READ)
         found = await self._transfer_pages.load((call_id, window))
         await self._turns.next(1 + len(found[0].items))
@@ -78,7 +78,7 @@ class Loaders:
         return await self._one(self._transfer_totals, call_id) or 0
 
     async def events_of_transfer(self, transfer_id: str, window: Window) -> tuple[Page[Event], int]:
-        """A page of the events, and how many there are in all."""
+        """Return a page of the events, and the number of all events."""
         require(self._viewer, Permission.TRANSFERS_READ)
         found = await self._event_pages.load((transfer_id, window))
         await self._turns.next(1 + len(found[0].items))
@@ -89,7 +89,7 @@ class Loaders:
         return await self._one(self._calls, id_)
 
     async def calls(self, ids: Sequence[str]) -> list[Call]:
-        """In this order."""
+        """Return the calls in the order of the ids."""
         require(self._viewer, Permission.CALLS_READ)
         found = await self._calls.load_many(ids)
         await self._turns.next(len(ids))
@@ -118,7 +118,7 @@ class Loaders:
             return await listing.page(connection, window)
 
     async def page_and_seq(self, listing: Listing[V], window: Window) -> tuple[Page[V], int]:
-        """The page, and the end of the event log before it."""
+        """Return a page, and the end of the event log that was read before it."""
         async with self._reading() as connection:
             seq = await last_seq(connection, self._viewer.customer_id)
             return await listing.page(connection, window), seq
@@ -136,7 +136,7 @@ class Loaders:
         return self._database.reading(self._viewer.customer_id)
 
     async def _one(self, loader: DataLoader[str, V | None], id_: str | None) -> V | None:
-        """Ids are UUIDs; anything else finds nothing, and is not looked for."""
+        """Load one object. An id that is no UUID finds nothing, and the database is not asked."""
         if not id_ or not is_id(id_):
             return None
         found = await loader.load(id_)
@@ -170,7 +170,7 @@ class Loaders:
 
 
 def _by_argument(keys: Sequence[tuple[str, K]]) -> dict[K, list[str]]:
-    """What was asked for with the same arguments, together."""
+    """Group the ids that are loaded with the same arguments."""
     grouped: dict[K, list[str]] = {}
     for id_, argument in keys:
         grouped.setdefault(argument, []).append(id_)

@@ -1,4 +1,4 @@
-"""Commands to transfers. A mutation records the intent; what the telephone exchange makes of it follows as events."""
+"""The mutations of transfers. A mutation records the intent; the engine's confirmations follow as events."""
 
 from collections.abc import Awaitable
 from typing import Annotated, TypeVar
@@ -43,7 +43,7 @@ P = TypeVar("P", bound=TransferPayload)
 
 
 async def answer(info: Info, payload: type[P], command: Awaitable[Record], transfer_id: str | None = None) -> P:
-    """`transfer_id`: whose present state is shown when the command is refused."""
+    """Return the payload of a command. `transfer_id` is the transfer to show if the command is refused."""
     try:
         record = await command
     except Forbidden as error:
@@ -58,7 +58,7 @@ async def answer(info: Info, payload: type[P], command: Awaitable[Record], trans
 
 async def _update(info: Info, given: UpdateTransferInput) -> Record:
     context = info.context
-    context.viewer.require(Permission.TRANSFERS_WRITE)  # before anything is said about the input
+    context.viewer.require(Permission.TRANSFERS_WRITE)  # checked first
     return await context.services.transfers.update(context.viewer, given.transfer_id, edits(given))
 
 
@@ -74,7 +74,7 @@ class TransferMutations:
         input: Annotated[StartTransferInput, strawberry.argument(description="The transfer to start.")],
     ) -> StartTransferPayload | None:
         context = info.context
-        require(context.viewer, Permission.TRANSFERS_WRITE)  # before anything is said about the input
+        require(context.viewer, Permission.TRANSFERS_WRITE)  # checked first
         started = context.services.transfers.start(context.viewer, start_request(input))
         return await answer(info, StartTransferPayload, started)
 
@@ -86,7 +86,7 @@ class TransferMutations:
     async def complete_transfer(
         self,
         info: Info,
-        input: Annotated[CompleteTransferInput, strawberry.argument(description="The object to act on.")],
+        input: Annotated[CompleteTransferInput, strawberry.argument(description="The transfer to complete.")],
     ) -> CompleteTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.complete(context.viewer, id_)
@@ -100,7 +100,7 @@ class TransferMutations:
     async def cancel_transfer(
         self,
         info: Info,
-        input: Annotated[CancelTransferInput, strawberry.argument(description="The object to act on.")],
+        input: Annotated[CancelTransferInput, strawberry.argument(description="The transfer to cancel.")],
     ) -> CancelTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.cancel(context.viewer, id_)
@@ -127,7 +127,9 @@ class TransferMutations:
         "on a merged transfer succeeds. Needs `TRANSFERS_WRITE`."
     )
     async def merge_transfer(
-        self, info: Info, input: Annotated[MergeTransferInput, strawberry.argument(description="The object to act on.")]
+        self,
+        info: Info,
+        input: Annotated[MergeTransferInput, strawberry.argument(description="The transfer to merge.")],
     ) -> MergeTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.merge(context.viewer, id_)
@@ -150,7 +152,7 @@ class TransferMutations:
     async def delete_transfer(
         self,
         info: Info,
-        input: Annotated[DeleteTransferInput, strawberry.argument(description="The object to act on.")],
+        input: Annotated[DeleteTransferInput, strawberry.argument(description="The transfer to delete.")],
     ) -> DeleteTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.delete(context.viewer, id_)

@@ -51,12 +51,12 @@ V = TypeVar("V")
 
 
 class BadCursor(Exception):
-    """Malformed, or of another list, order or customer."""
+    """The cursor is malformed, or belongs to another list, order or customer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursors:
-    """The cursors of one list in one order, of one customer: those of any other are not taken for them."""
+    """The cursors of one list, order and customer. Cursors of any other are refused."""
 
     mark: str
 
@@ -68,18 +68,18 @@ class Cursors:
         return base64.urlsafe_b64encode(orjson.dumps([VERSION, self.mark, *key])).decode().rstrip("=")
 
     def decode(self, cursor: str) -> list[Any]:
-        """Raises BadCursor."""
+        """Return the key in a cursor. Raise BadCursor."""
         try:
             version, mark, *key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
             is_ours = (version, mark) == (VERSION, self.mark) and self.encode(*key) == cursor
-        except (ValueError, TypeError) as error:  # of the encoding, too: what is nested can be read and not be written
+        except (ValueError, TypeError) as error:  # also when encoding: orjson reads deeper nesting than it writes
             raise BadCursor from error
         if not is_ours:
             raise BadCursor
         return list(key)
 
     def of_member(self, member: Any) -> str:
-        """For the lists that are ordered by the time of creation."""
+        """Return the cursor of a member of a list that is ordered by creation time."""
         return self.encode(write_time(member.tm_create), member.id)
 
     def member_key(self, cursor: str) -> Key:
@@ -96,14 +96,14 @@ class Cursors:
 
 
 def event_cursors(customer_id: str) -> Cursors:
-    """Of the event log: the same cursor serves in a transfer's events and in the subscription."""
+    """Return the cursors of the event log. The same cursor serves `Transfer.events` and `transferEvents`."""
     return Cursors.of("events", customer_id)
 
 
 def window(
     key: Callable[[str], Key], first: int | None, after: str | None, last: int | None = None, before: str | None = None
 ) -> Window:
-    """What the arguments of a connection ask for; raises BAD_USER_INPUT."""
+    """Return the window that the arguments of a connection select. Raise BAD_USER_INPUT."""
     first, last = first_given(first), first_given(last)
     if first is not None and last is not None:
         raise bad_input("Give `first` or `last`, not both.")
@@ -114,7 +114,7 @@ def window(
 
 
 def first_given(*arguments: V | None) -> V | None:
-    """An argument that is left out is UNSET, which is as if it were null."""
+    """Return the first argument that is neither null nor absent (UNSET)."""
     return next((it for it in arguments if it is not None and it is not UNSET), None)
 
 

@@ -1,4 +1,4 @@
-"""What mutations answer with: the present state, and what stood in the way."""
+"""The payloads of mutations: the present state, and the reasons of a refusal."""
 
 from typing import Self
 
@@ -46,7 +46,7 @@ async def user_errors(info: Info, refusal: Refusal) -> list[UserError]:
 
 
 def told(info: Info, refusal: Refusal, transfer: Transfer | None = None) -> list[UserError]:
-    """What the caller is told. The operator's figures and log name the first of several refusals."""
+    """Return the user errors of a refusal. Metrics and the log name the first of several."""
     info.context.services.observer.refused(info.field_name, refusal.code)
     bind_contextvars(refused=refusal.code.value)
     return [UserError.of(refusal, transfer), *map(UserError.of, refusal.others)]

@@ -1,4 +1,4 @@
-"""Reads."""
+"""The queries."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -91,7 +91,7 @@ class Query:
     ) -> list[Node | None]:
         if len(ids) > MOST:
             raise bad_input(f"At most {MOST} ids.")
-        # each on its own, so that one that may not be read is an error at its place, and no more
+        # Each is resolved by itself, so that one that may not be read is an error at its own place only.
         found: Any = [_node(info.context.loaders, id_) for id_ in ids]
         return found  # type: ignore[no-any-return]
 
@@ -139,7 +139,7 @@ class Query:
     async def calls(
         self, info: Info, filter: WantedCalls = UNSET, first: First = UNSET, after: After = UNSET
     ) -> Connection[Call] | None:
-        require(info.context.viewer, Permission.CALLS_READ)  # before anything is said about the filter
+        require(info.context.viewer, Permission.CALLS_READ)  # checked first
         listing = lists.calls(info.context.viewer.customer_id, call_filter(filter))
         return await _newest_first(info, "calls", listing, Call.of, first, after)
 

@@ -1,4 +1,4 @@
-"""How the API says no: errors with a code, for what a request may not do or can't mean."""
+"""Errors with a code, for requests that are forbidden or invalid."""
 
 from graphql import GraphQLError
 
@@ -18,7 +18,7 @@ def forbidden(error: Forbidden) -> GraphQLError:
 
 
 def require(viewer: Viewer, permission: Permission) -> None:
-    """Raises FORBIDDEN when the viewer's token does not grant it."""
+    """Raise FORBIDDEN if the viewer's token does not grant the permission."""
     try:
         viewer.require(permission)
     except Forbidden as error:

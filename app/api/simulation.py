@@ -1,4 +1,4 @@
-"""The mutations that play the outside world. They answer when their effect can be read."""
+"""The mutations of the simulated outside world. They return once their effect can be read."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
@@ -40,7 +40,7 @@ P = TypeVar("P", bound=SimulatePayload)
 
 
 def _simulation(info: Info) -> Simulation:
-    """Raises Refusal on a real telephone exchange."""
+    """Return the simulation. Raise Refusal on a real telephone exchange."""
     if info.context.services.simulation is None:
         raise Refusal(RefusalCode.NOT_SIMULATED, "This server runs on a real telephone exchange.")
     return info.context.services.simulation
@@ -74,7 +74,7 @@ async def _call(info: Info, given: SimulateCallInput) -> SimulatedCall:
 
 
 def _normalised(given: SimulateCallInput) -> list[Address]:
-    """The caller, the agent, the others. Raises Refusal with everything that is wrong with them."""
+    """Return the caller, the agent and the others in normal form. Raise Refusal with all that is wrong with them."""
     others = ((("parties", str(n)), address(party)) for n, party in enumerate(given.parties))
     placed = ((("caller",), address(given.caller)), (("agent",), address(given.agent)), *others)
     refuse(wrong for place, one in placed for wrong in wrong_with(one, "input", *place))
@@ -110,7 +110,7 @@ class SimulationMutations:
     async def simulate_answer(
         self,
         info: Info,
-        input: Annotated[SimulateAnswerInput, strawberry.argument(description="The object to act on.")],
+        input: Annotated[SimulateAnswerInput, strawberry.argument(description="The ringing telephone to answer.")],
     ) -> SimulateAnswerPayload | None:
         async def act(simulation: Simulation, customer_id: str) -> None:
             await simulation.answer(customer_id, input.call_id)
@@ -135,7 +135,7 @@ class SimulationMutations:
     async def simulate_hangup(
         self,
         info: Info,
-        input: Annotated[SimulateHangupInput, strawberry.argument(description="The object to act on.")],
+        input: Annotated[SimulateHangupInput, strawberry.argument(description="The telephone to hang up.")],
     ) -> SimulateHangupPayload | None:
         async def act(simulation: Simulation, customer_id: str) -> None:
             await simulation.hang_up(customer_id, input.call_id)
@@ -151,7 +151,7 @@ class SimulationMutations:
         info: Info,
         input: Annotated[SimulateHoldInput, strawberry.argument(description="The call, and its hold and mute.")],
     ) -> SimulateHoldPayload | None:
-        require(info.context.viewer, Permission.SIMULATE)  # before anything is said about the input
+        require(info.context.viewer, Permission.SIMULATE)  # checked first
         muted = known(input.mute_direction)
 
         async def act(simulation: Simulation, customer_id: str) -> None:

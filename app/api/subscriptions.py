@@ -37,7 +37,7 @@ async def _latest(context: Context, transfer_id: str) -> Event:
 
 
 async def _place(context: Context, after: str | None) -> int:
-    """Where in the log to begin: behind this cursor, or at the end. Raises CURSOR_INVALID or CURSOR_EXPIRED."""
+    """Return the seq to begin after: that of the cursor, or the end. Raise CURSOR_INVALID or CURSOR_EXPIRED."""
     customer_id = context.viewer.customer_id
     async with context.services.database.reading(customer_id) as connection:
         last = await last_seq(connection, customer_id)
@@ -56,7 +56,7 @@ async def _place(context: Context, after: str | None) -> int:
 
 
 async def _transfer(context: Context, event: Event) -> AsyncGenerator[TransferEvent]:
-    """From this event of a transfer to the one that ends it."""
+    """Yield the events of a transfer, from this one to the one that ends it."""
     services, customer_id = context.services, context.viewer.customer_id
     async with services.broker.listen(f"transfers:{customer_id}") as next_wake_up:
         batch = [event]
@@ -111,13 +111,13 @@ async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallCh
 
 
 class Told:
-    """What a subscriber knows: the version of each call that they have been told of."""
+    """The version of each call that a subscriber has been sent."""
 
     def __init__(self) -> None:
         self._versions: dict[str, int] = {}
 
     def present(self, batch: list[CallSeen]) -> list[CallChange]:
-        """What has ended since it was found to be there is left to the changes, which know nothing of it."""
+        """Return the calls that are still up. One that has ended since was never sent, so no `GONE` follows."""
         return [self._tell(CallChangeKind.PRESENT, seen) for seen in batch if seen.is_present]
 
     def changes(self, batch: list[CallSeen]) -> list[CallChange]:

@@ -435,7 +435,7 @@ class Call(Node):
         metadata=PAGED,
     )
     async def transfers(self, info: Info, first: First = UNSET, after: After = UNSET) -> "TransferConnection | None":
-        require(info.context.viewer, Permission.TRANSFERS_READ)  # before anything is said about the arguments
+        require(info.context.viewer, Permission.TRANSFERS_READ)  # checked first
         loaders = info.context.loaders
         cursors = Cursors.of("transfers of call", self.id, self.customer_id)
         page, seq = await loaders.transfers_of_call(self.id, window(cursors.member_key, first, after))
