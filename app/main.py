@@ -48,7 +48,7 @@ from app.storage.claim import Claim, Claimed
 from app.storage.database import Database, DatabaseUnavailable, check_file
 from app.storage.orders import count_waiting
 from app.storage.transfers import live_by_status
-from app.telephony.simulator.phones import ANSWERS_RECALL, WAITS, Manner
+from app.telephony.simulator.behaviour import ANSWERS_RECALL, WAITS, Manner
 from app.telephony.simulator.simulator import Mischief, Simulator
 from app.timers import SteadyClock, Timers
 from app.transfers import Transfers

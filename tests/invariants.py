@@ -9,18 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.calls import CallStatus
 from app.domain.orders import OrderKind
 from app.domain.transfer import TERMINAL, DialOutcome, SpeakingTo, Status, Transfer, derived_id
+from app.storage.columns import table
 from app.storage.database import Database
 from app.storage.orders import REFUSED, WAITING
 from app.storage.rows import transfer_from
-from app.storage.tables import (
-    CallRow,
-    EventRow,
-    OrderRow,
-    SimulatedBridgeRow,
-    SimulatedPhoneRow,
-    TransferRow,
-    table,
-)
+from app.storage.tables import CallRow, EventRow, OrderRow, TransferRow
+from app.telephony.simulator.tables import SimulatedBridgeRow, SimulatedPhoneRow
 
 LEGAL: dict[Status | None, set[Status]] = {
     None: {Status.STARTING},

@@ -21,8 +21,8 @@ from app.ports import EngineUnavailable, OrderRefused, Report, SimulatedCall
 from app.recovery import Recovery
 from app.storage import orders
 from app.storage import transfers as stored
+from app.storage.columns import metadata
 from app.storage.database import Database
-from app.storage.tables import metadata
 from app.telephony.simulator.simulator import Mischief, Simulator
 from app.timers import Timers
 from app.transfers import Transfers

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import strawberry
 
 from app.api.refusals import bad_input
-from app.storage.tables import wire_time
+from app.storage.columns import wire_time
 
 
 def write_time(value: object) -> str:

@@ -8,9 +8,10 @@ from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Call, CallStatus
+from app.storage.columns import table, unsought
 from app.storage.counters import next_number
 from app.storage.rows import call_from, call_row
-from app.storage.tables import CallRow, table, unsought
+from app.storage.tables import CallRow
 
 calls = table(CallRow)
 CHANGES = "calls"

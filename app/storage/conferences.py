@@ -7,8 +7,9 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Conference, ConferenceStatus
+from app.storage.columns import table, unsought
 from app.storage.rows import conference_from, conference_row
-from app.storage.tables import ConferenceRow, table, unsought
+from app.storage.tables import ConferenceRow
 
 conferences = table(ConferenceRow)
 

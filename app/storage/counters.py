@@ -3,7 +3,8 @@
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.storage.tables import CounterRow, table
+from app.storage.columns import table
+from app.storage.tables import CounterRow
 
 counters = table(CounterRow)
 

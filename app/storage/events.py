@@ -6,9 +6,10 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.events import Event
+from app.storage.columns import table
 from app.storage.counters import last_number, next_number
 from app.storage.rows import event_from, event_row
-from app.storage.tables import EventRow, table
+from app.storage.tables import EventRow
 
 events = table(EventRow)
 LOG = "events"

@@ -10,11 +10,11 @@ from app.domain.calls import Call, CallStatus
 from app.domain.events import Event
 from app.domain.transfer import Status, Type
 from app.storage.calls import CHANGES
+from app.storage.columns import unsought
 from app.storage.counters import last_number
 from app.storage.events import last_seq
 from app.storage.lists import CALLS, EVENTS, CallFilter, Condition, call_conditions, transfers_with
 from app.storage.rows import call_from, event_from
-from app.storage.tables import unsought
 
 BATCH = 100
 UP = [status for status in CallStatus if status is not CallStatus.HANGUP]

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import CallStatus, Groupcall, GroupcallStatus
 from app.domain.transfer import Transfer
+from app.storage.columns import table, unsought
 from app.storage.rows import groupcall_from, groupcall_row
-from app.storage.tables import CallRow, GroupcallRow, table, unsought
+from app.storage.tables import CallRow, GroupcallRow
 
 groupcalls = table(GroupcallRow)
 calls = table(CallRow)

@@ -25,8 +25,9 @@ from sqlalchemy.sql.elements import KeyedColumnElement
 from app.domain.calls import Call, CallDirection, CallStatus, Conference, Groupcall
 from app.domain.events import Event
 from app.domain.transfer import LIVE, NOT_DELETED, TERMINAL, Reason, Status, Transfer, Type
+from app.storage.columns import table, unsought
 from app.storage.rows import call_from, conference_from, event_from, groupcall_from, transfer_from
-from app.storage.tables import CallRow, ConferenceRow, EventRow, GroupcallRow, PartyRow, TransferRow, table, unsought
+from app.storage.tables import CallRow, ConferenceRow, EventRow, GroupcallRow, PartyRow, TransferRow
 
 TRANSFERS, PARTIES, EVENTS = table(TransferRow), table(PartyRow), table(EventRow)
 CALLS, GROUPCALLS, CONFERENCES = table(CallRow), table(GroupcallRow), table(ConferenceRow)

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.orders import Order, OrderKind
 from app.domain.transfer import Transfer
+from app.storage.columns import table
 from app.storage.rows import order_from, order_json
-from app.storage.tables import OrderRow, table
+from app.storage.tables import OrderRow
 
 orders = table(OrderRow)
 

@@ -36,7 +36,7 @@ from app.domain.transfer import (
     Transfer,
     Type,
 )
-from app.storage.tables import wire_time
+from app.storage.columns import wire_time
 
 Json = dict[str, Any]
 

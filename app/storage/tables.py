@@ -1,57 +1,12 @@
-"""The tables. A value is stored as it goes out: ids and times as text, enums by name, lists as the API's JSON."""
+"""The house's tables. A value is stored as the API returns it: ids and times as text, enums by name, lists as JSON."""
 
-from datetime import UTC, datetime
-from typing import Any, cast
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    ColumnElement,
-    Dialect,
-    ForeignKey,
-    Index,
-    String,
-    Table,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-    type_coerce,
-)
+from sqlalchemy import JSON, Column, ForeignKey, Index, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-
-class Timestamp(TypeDecorator[datetime]):
-    """UTC, with microseconds and a Z: sorts as it reads."""
-
-    impl = String(27)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        return None if value is None else wire_time(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.fromisoformat(value)
-
-
-metadata = SQLModel.metadata
-
-
-def wire_time(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def table(model: type[SQLModel]) -> Table:
-    """The model's table, for statements: what is read are columns, never objects."""
-    return cast(Table, vars(model)["__table__"])
-
-
-def unsought(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column's value as an expression, which no index has.
-
-    For where another condition leaves few rows, and a database that does not know would rather walk through the whole
-    history of a customer, in the order of the list, looking for them.
-    """
-    return type_coerce(type_coerce(column, String).concat(""), column.type)
+from app.storage.columns import Timestamp
 
 
 class TransferRow(SQLModel, table=True):
@@ -282,61 +237,6 @@ class ConferenceRow(SQLModel, table=True):
     name: str
     revision: int
     version: int
-    tm_create: datetime = Field(sa_column=Column(Timestamp, nullable=False))
-    tm_update: datetime = Field(sa_column=Column(Timestamp, nullable=False))
-    tm_end: datetime | None = Field(default=None, sa_column=Column(Timestamp))
-
-
-class SimulatedPhoneRow(SQLModel, table=True):
-    """The simulator's telephones: they outlast the server, as a real exchange would."""
-
-    __tablename__ = "simulated_phones"
-    __table_args__ = (
-        Index("simulated_phones_by_bridge", "confbridge_id"),
-        Index("simulated_phones_by_status", "status"),
-        Index(
-            "simulated_phones_by_plan",
-            "tm_plan",
-            sqlite_where=text("tm_plan IS NOT NULL"),
-            postgresql_where=text("tm_plan IS NOT NULL"),
-        ),
-    )
-
-    id: str = Field(primary_key=True, max_length=36)
-    customer_id: str = Field(max_length=36)
-    owner_id: str | None = Field(default=None, max_length=36)
-    status: str = Field(max_length=16)
-    direction: str = Field(max_length=16)
-    source: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    destination: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
-    is_on_hold: bool = False  # the user's own
-    mute_direction: str = Field(max_length=16)  # the user's own
-    ordered: str | None = Field(default=None, max_length=16)  # HOLD, RINGBACK or OPEN, over the user's own
-    hangup_by: str | None = Field(default=None, max_length=16)
-    hangup_reason: str | None = Field(default=None, max_length=16)
-    groupcall_id: str | None = Field(default=None, max_length=36)
-    confbridge_id: str | None = Field(default=None, max_length=36)
-    revision: int
-    tm_ringing: datetime | None = Field(default=None, sa_column=Column(Timestamp))
-    tm_progressing: datetime | None = Field(default=None, sa_column=Column(Timestamp))
-    tm_hangup: datetime | None = Field(default=None, sa_column=Column(Timestamp))
-    tm_create: datetime = Field(sa_column=Column(Timestamp, nullable=False))
-    tm_update: datetime = Field(sa_column=Column(Timestamp, nullable=False))
-    plan: str | None = Field(default=None, max_length=16)  # what the phone does next by itself
-    tm_plan: datetime | None = Field(default=None, sa_column=Column(Timestamp))
-
-
-class SimulatedBridgeRow(SQLModel, table=True):
-    __tablename__ = "simulated_bridges"
-    __table_args__ = (Index("simulated_bridges_by_status", "status"),)
-
-    id: str = Field(primary_key=True, max_length=36)
-    customer_id: str = Field(max_length=36)
-    type: str = Field(max_length=16)
-    status: str = Field(max_length=16)
-    name: str
-    is_kept_alive: bool = False
-    revision: int
     tm_create: datetime = Field(sa_column=Column(Timestamp, nullable=False))
     tm_update: datetime = Field(sa_column=Column(Timestamp, nullable=False))
     tm_end: datetime | None = Field(default=None, sa_column=Column(Timestamp))

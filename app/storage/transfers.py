@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.calls import Call
 from app.domain.transfer import Party, Transfer
 from app.storage import calls
+from app.storage.columns import table, unsought
 from app.storage.rows import transfer_from, transfer_row
-from app.storage.tables import PartyRow, TransferRow, table, unsought
+from app.storage.tables import PartyRow, TransferRow
 
 transfers = table(TransferRow)
 parties = table(PartyRow)

@@ -1,1 +1,1 @@
-"""Engines that carry orders out and report, one adapter a file."""
+"""Telephony engines: one package each. An engine carries out orders and reports what happens to calls and bridges."""

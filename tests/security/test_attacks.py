@@ -23,9 +23,10 @@ from websockets.typing import Origin, Subprotocol
 
 from app.domain.transfer import Status
 from app.server.limits import TransportLimits
+from app.storage.columns import table
 from app.storage.database import Database
 from app.storage.rows import transfer_row
-from app.storage.tables import TransferRow, table
+from app.storage.tables import TransferRow
 from tests.builders import CUSTOMER, transfer, uid
 from tests.security.premises import Premises, premises
 from tests.security.world import US, Estate, live, settle_in

@@ -23,12 +23,14 @@ from app.domain.life import Change
 from app.domain.transfer import HeldParty, Party, Status, Transfer, derived_id
 from app.domain.viewer import Permission, Viewer
 from app.storage import events, transfers
+from app.storage.columns import metadata, table
 from app.storage.database import Database
 from app.storage.rows import groupcall_row
-from app.storage.tables import GroupcallRow, PartyRow, TransferRow, metadata, table
-from app.telephony.simulator import storage as phones
+from app.storage.tables import GroupcallRow, PartyRow, TransferRow
+from app.telephony.simulator import bridges, phones
+from app.telephony.simulator.bridges import Bridge
+from app.telephony.simulator.phones import Phone
 from app.telephony.simulator.simulator import Simulator
-from app.telephony.simulator.storage import Bridge, Phone
 from app.timers import Timers
 from app.transfers import Transfers
 from tests import executing
@@ -209,12 +211,12 @@ async def _be_party(connection: AsyncConnection, it: Tenant, at: Tenant) -> None
     await connection.execute(insert(table(PartyRow)).values(row))
 
 
-async def _plug_in(connection: AsyncConnection, known: Iterable[Call], bridges: Iterable[Conference]) -> None:
+async def _plug_in(connection: AsyncConnection, known: Iterable[Call], places: Iterable[Conference]) -> None:
     """The same at the simulated exchange, so that what is told to a telephone could reach it."""
     for one in known:
-        await phones.add_phone(connection, Phone(one))
-    for place in bridges:
-        await phones.add_bridge(connection, Bridge(place))
+        await phones.add(connection, Phone(one))
+    for place in places:
+        await bridges.add(connection, Bridge(place))
 
 
 class Estate(Archive):

@@ -2,7 +2,9 @@
 
 from alembic import context
 
-from app.storage.tables import metadata
+import app.storage.tables
+import app.telephony.simulator.tables  # noqa: F401 - both imports define tables; autogenerate drops those it doesn't see
+from app.storage.columns import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -6,9 +6,10 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Call, CallHangupBy, CallHangupReason, Conference, ConferenceStatus, ConferenceType
-from app.telephony.simulator import storage as phones
-from app.telephony.simulator.phones import ENDS, WAITS, Manner, Plan, answered, ended, seen
-from app.telephony.simulator.storage import Bridge, Phone
+from app.telephony.simulator import bridges, phones
+from app.telephony.simulator.behaviour import ENDS, WAITS, Manner, Plan, answered, ended, seen
+from app.telephony.simulator.bridges import Bridge
+from app.telephony.simulator.phones import Phone
 
 LEAST_PARTIES = {ConferenceType.CONNECT: 2}
 """How many parties a bridge needs to go on; any other type only ends when it is empty."""
@@ -29,19 +30,19 @@ class Exchange:
     has_new_plan: bool = False
 
     async def phone(self, call_id: str | None, customer_id: str) -> Phone | None:
-        phone = await phones.find_phone(self.connection, call_id) if call_id else None
+        phone = await phones.find(self.connection, call_id) if call_id else None
         return phone if phone and phone.call.customer_id == customer_id else None
 
     async def bridge(self, conference_id: str | None, customer_id: str) -> Bridge | None:
-        bridge = await phones.find_bridge(self.connection, conference_id) if conference_id else None
+        bridge = await bridges.find(self.connection, conference_id) if conference_id else None
         return bridge if bridge and bridge.conference.customer_id == customer_id else None
 
     async def add(self, phone: Phone) -> None:
-        await phones.add_phone(self.connection, phone)
+        await phones.add(self.connection, phone)
         self.reports.append(seen(phone))
 
     async def add_bridge(self, bridge: Bridge) -> None:
-        await phones.add_bridge(self.connection, bridge)
+        await bridges.add(self.connection, bridge)
         self.reports.append(bridge.conference)
 
     async def change(self, before: Phone, after: Phone) -> None:
@@ -51,13 +52,13 @@ class Exchange:
             after = replace(after, call=replace(call, revision=call.revision + 1, tm_update=moment))
             self.reports.append(seen(after))
         if after != before:
-            await phones.replace_phone(self.connection, after)
+            await phones.replace(self.connection, after)
             self.has_new_plan |= after.tm_plan is not None
 
     async def keep_alive(self, bridge: Bridge, is_kept_alive: bool) -> None:
         """Nobody sees it, so it is not told."""
         if bridge.is_kept_alive is not is_kept_alive:
-            await phones.replace_bridge(self.connection, replace(bridge, is_kept_alive=is_kept_alive))
+            await bridges.replace(self.connection, replace(bridge, is_kept_alive=is_kept_alive))
 
     async def end(self, phone: Phone, by: CallHangupBy, reason: CallHangupReason) -> None:
         await self.change(phone, ended(phone, by, reason, self.at))
@@ -74,10 +75,10 @@ class Exchange:
 
         `least`: how many parties it needs to go on, if its own rule does not ask for more.
         """
-        bridge = await phones.find_bridge(self.connection, conference_id) if conference_id else None
+        bridge = await bridges.find(self.connection, conference_id) if conference_id else None
         if bridge is None or bridge.is_kept_alive or not bridge.conference.is_up:
             return
-        left = await phones.parties(self.connection, bridge.conference.id)
+        left = await phones.up_in(self.connection, bridge.conference.id)
         if len(left) >= max(least, LEAST_PARTIES.get(bridge.conference.type, 1)):
             return
         for phone in left:
@@ -90,7 +91,7 @@ class Exchange:
         conference = replace(
             was, status=ConferenceStatus.TERMINATED, tm_end=moment, tm_update=moment, revision=was.revision + 1
         )
-        await phones.replace_bridge(self.connection, replace(bridge, conference=conference))
+        await bridges.replace(self.connection, replace(bridge, conference=conference))
         self.reports.append(conference)
 
     async def act(self) -> None:

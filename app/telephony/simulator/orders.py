@@ -5,10 +5,10 @@ from dataclasses import replace
 from app.domain.calls import Call, CallHangupBy, CallHangupReason, CallStatus
 from app.domain.orders import Order, OrderKind
 from app.ports import OrderRefused
-from app.telephony.simulator import storage as phones
+from app.telephony.simulator import phones
+from app.telephony.simulator.behaviour import ANSWERS, dialled, is_alerting, manner_of, rung, seen
 from app.telephony.simulator.exchange import Exchange
-from app.telephony.simulator.phones import ANSWERS, dialled, is_alerting, manner_of, rung, seen
-from app.telephony.simulator.storage import Phone
+from app.telephony.simulator.phones import Phone
 
 SWITCHES = {
     OrderKind.HOLD: OrderKind.HOLD,
@@ -47,7 +47,7 @@ async def _dial(exchange: Exchange, order: Order, customer_id: str) -> None:
     assert order.call_id
     assert order.source
     assert order.destination
-    there = await phones.find_phone(exchange.connection, order.call_id)
+    there = await phones.find(exchange.connection, order.call_id)
     if there is None:
         manner = manner_of(order.destination, exchange.recalled if order.groupcall_id is None else ANSWERS)
         leg = dialled(order.call_id, customer_id, order.source, order.destination, order.groupcall_id, exchange.at)
@@ -96,4 +96,4 @@ async def _swept(exchange: Exchange, order: Order, phone: Phone | None, customer
     bridge = await exchange.bridge(order.confbridge_id or place, customer_id)
     if bridge is None or bridge.conference.is_up:
         return []
-    return await phones.all_parties(exchange.connection, bridge.conference.id)
+    return await phones.ever_in(exchange.connection, bridge.conference.id)

@@ -18,9 +18,10 @@ from app.domain.calls import (
 )
 from app.domain.text import is_id
 from app.ports import NoSuchCall, NotNow, Rejection, SimulatedCall
+from app.telephony.simulator.behaviour import answered, is_alerting, owner_of
+from app.telephony.simulator.bridges import Bridge
 from app.telephony.simulator.exchange import Exchange
-from app.telephony.simulator.phones import answered, is_alerting, owner_of
-from app.telephony.simulator.storage import Bridge, Phone
+from app.telephony.simulator.phones import Phone
 
 REJECTIONS = {
     Rejection.BUSY: CallHangupReason.BUSY,

@@ -1,138 +1,102 @@
-"""How simulated telephones behave: what they do when they are rung, and how one state follows from another."""
+"""The simulated telephones, and the queries of their table."""
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 
-from app.domain.addresses import Address, AddressType
-from app.domain.calls import Call, CallDirection, CallHangupBy, CallHangupReason, CallStatus, MuteDirection
+from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.calls import Call, CallStatus
 from app.domain.orders import OrderKind
-from app.telephony.simulator.storage import Phone
+from app.domain.pieces import pieces
+from app.storage.columns import table
+from app.storage.rows import Json, call_from, call_row
+from app.telephony.simulator.tables import SimulatedPhoneRow
 
-MUTED_IN = {MuteDirection.NONE: MuteDirection.IN, MuteDirection.OUT: MuteDirection.BOTH}
-"""A user's own mute, with a mute-in of ours over it."""
-
-SIP_USER = re.compile(r"(?:sips?:)?([^:;@]*).*", re.DOTALL)
-
-HANGS_UP_AFTER = 2.0
-"""Seconds that a telephone stays which answers briefly."""
-
-
-class Plan(StrEnum):
-    """What a telephone does next by itself."""
-
-    ANSWER = "ANSWER"
-    ANSWER_BRIEFLY = "ANSWER_BRIEFLY"
-    BE_BUSY = "BE_BUSY"
-    DECLINE = "DECLINE"
-    FAIL = "FAIL"
-    HANG_UP = "HANG_UP"
-
-
-ENDS = {
-    Plan.BE_BUSY: CallHangupReason.BUSY,
-    Plan.DECLINE: CallHangupReason.DECLINED,
-    Plan.FAIL: CallHangupReason.FAILED,
-    Plan.HANG_UP: CallHangupReason.NORMAL,
-}
+PHONES = table(SimulatedPhoneRow)
+UP = tuple(status.value for status in CallStatus if status is not CallStatus.HANGUP)
+MOST_IDS = 500
+"""Most ids in one statement, since a database limits the number of values."""
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """What a telephone does when it is dialled: after so many seconds, its plan; until then it rings or it doesn't."""
+class Phone:
+    """One telephone on one call.
 
-    plan: Plan | None
-    seconds: float = 0.0
-    rings: bool = True
+    The hold and mute of `call` are the user's own. `ordered` is what the transfer has ordered on top of them.
+    """
 
-
-NUMBERS = (
-    ("0100", "answer", Manner(Plan.ANSWER, 1.0)),
-    ("0101", "instant", Manner(Plan.ANSWER)),
-    ("0102", "busy", Manner(Plan.BE_BUSY, 0.2, rings=False)),
-    ("0103", "noanswer", Manner(None)),
-    ("0104", "decline", Manner(Plan.DECLINE, 0.2)),
-    ("0105", "unreachable", Manner(Plan.FAIL, rings=False)),
-    ("0106", "hangup", Manner(Plan.ANSWER_BRIEFLY)),
-    ("0107", "manual", Manner(None)),
-)
-MANNERS = {key: manner for number, word, manner in NUMBERS for key in (number, word)}
-ANSWERS, WAITS = MANNERS["answer"], MANNERS["manual"]
-ANSWERS_RECALL = Manner(Plan.ANSWER, 3.0)
-"""In the demo nobody plays the transferer, so their telephone answers a recall by itself."""
+    call: Call
+    ordered: OrderKind | None = None
+    plan: str | None = None
+    tm_plan: datetime | None = None
 
 
-def manner_of(destination: Address, otherwise: Manner) -> Manner:
-    """Return the manner that the number or the word names, and `otherwise` for any other address."""
-    return next((MANNERS[key] for key in _keys(destination) if key in MANNERS), otherwise)
+async def find(connection: AsyncConnection, call_id: str) -> Phone | None:
+    found = await _select(connection, PHONES.c.id == call_id)
+    return found[0] if found else None
 
 
-def _keys(address: Address) -> Iterator[str]:
-    """The user part of a sip address; of any other the whole and the last four characters."""
-    if address.type is AddressType.SIP:
-        yield SIP_USER.sub(r"\1", address.target).lower()
-        return
-    for part in (address.target, address.target_name if address.type is AddressType.EXTENSION else ""):
-        yield part.lower()
-        yield part[-4:].lower()
+async def up_in(connection: AsyncConnection, conference_id: str) -> list[Phone]:
+    """Return the telephones that are in the bridge now."""
+    return await _select(connection, PHONES.c.confbridge_id == conference_id, PHONES.c.status.in_(UP))
 
 
-def seen(phone: Phone) -> Call:
-    """The call as it is reported: what was ordered lies over the user's own hold and mute."""
-    call = phone.call
-    if phone.ordered is OrderKind.HOLD:
-        return replace(call, is_on_hold=True, mute_direction=MUTED_IN.get(call.mute_direction, call.mute_direction))
-    if phone.ordered is OrderKind.OPEN:
-        return replace(call, is_on_hold=False, mute_direction=MuteDirection.NONE)
-    return replace(call, is_on_hold=call.is_on_hold and phone.ordered is not OrderKind.RINGBACK)
+async def ever_in(connection: AsyncConnection, conference_id: str) -> list[Phone]:
+    """Return the telephones that are in the bridge, and those that hung up in it."""
+    return await _select(connection, PHONES.c.confbridge_id == conference_id)
 
 
-def dialled(
-    call_id: str, customer_id: str, source: Address, destination: Address, groupcall_id: str | None, at: datetime
-) -> Phone:
-    return Phone(
-        Call(
-            call_id,
-            customer_id,
-            CallStatus.DIALING,
-            CallDirection.OUTGOING,
-            source,
-            destination,
-            tm_create=at,
-            tm_update=at,
-            owner_id=owner_of(destination),
-            groupcall_id=groupcall_id,
-            revision=1,
-        )
-    )
+async def up_or_of(connection: AsyncConnection, call_ids: Collection[str]) -> list[Phone]:
+    """Return every telephone that is on a call, and the telephones of these calls."""
+    found = await _select(connection, PHONES.c.status.in_(UP))
+    return [*found, *await of(connection, set(call_ids).difference(phone.call.id for phone in found))]
 
 
-def owner_of(party: Address) -> str | None:
-    return party.target if party.type is AddressType.AGENT else None
+async def of(connection: AsyncConnection, call_ids: Collection[str]) -> list[Phone]:
+    """Return the telephones of these calls."""
+    found = [await _select(connection, PHONES.c.id.in_(ids)) for ids in pieces(call_ids, MOST_IDS)]
+    return list(chain(*found))
 
 
-def rung(phone: Phone, manner: Manner, at: datetime, pace: float) -> Phone:
-    due = at + timedelta(seconds=manner.seconds / pace) if manner.plan else None
-    planned = replace(phone, plan=manner.plan, tm_plan=due)
-    if not manner.rings:
-        return planned
-    return replace(planned, call=replace(phone.call, status=CallStatus.RINGING, tm_ringing=at))
+async def next_plan(connection: AsyncConnection) -> datetime | None:
+    """Return when the next telephone acts by itself. None: no telephone plans anything."""
+    planned = select(func.min(PHONES.c.tm_plan)).where(PHONES.c.tm_plan.is_not(None))  # the index has this condition
+    due: datetime | None = await connection.scalar(planned)
+    return due
 
 
-def answered(phone: Phone, at: datetime, pace: float) -> Phone:
-    call = replace(phone.call, status=CallStatus.PROGRESSING, tm_progressing=at)
-    if phone.plan == Plan.ANSWER_BRIEFLY:
-        return replace(phone, call=call, plan=Plan.HANG_UP, tm_plan=at + timedelta(seconds=HANGS_UP_AFTER / pace))
-    return replace(phone, call=call, plan=None, tm_plan=None)
+async def first_due(connection: AsyncConnection, at: datetime) -> Phone | None:
+    """Return the telephone that has been due for longest at this time."""
+    statement = select(PHONES).where(PHONES.c.tm_plan <= at).order_by(PHONES.c.tm_plan, PHONES.c.id).limit(1)
+    row = (await connection.execute(statement)).mappings().first()
+    return _phone_from(row) if row else None
 
 
-def ended(phone: Phone, by: CallHangupBy, reason: CallHangupReason, at: datetime) -> Phone:
-    """Nothing of ours is left on it. It keeps the bridge that it was in."""
-    return Phone(replace(phone.call, status=CallStatus.HANGUP, hangup_by=by, hangup_reason=reason, tm_hangup=at))
+async def add(connection: AsyncConnection, phone: Phone) -> None:
+    await connection.execute(insert(PHONES).values(_row(phone)))
 
 
-def is_alerting(phone: Phone) -> bool:
-    """It has been dialled, and nobody has answered yet."""
-    return phone.call.status in (CallStatus.DIALING, CallStatus.RINGING)
+async def replace(connection: AsyncConnection, phone: Phone) -> None:
+    await connection.execute(update(PHONES).where(PHONES.c.id == phone.call.id).values(_row(phone)))
+
+
+async def forget_all(connection: AsyncConnection) -> None:
+    await connection.execute(delete(PHONES))
+
+
+async def _select(connection: AsyncConnection, *where: ColumnElement[bool]) -> list[Phone]:
+    statement = select(PHONES).where(*where).order_by(PHONES.c.tm_create, PHONES.c.id)
+    return [_phone_from(row) for row in (await connection.execute(statement)).mappings()]
+
+
+def _row(phone: Phone) -> Json:
+    of_call = {name: value for name, value in call_row(phone.call).items() if name in PHONES.c}
+    return of_call | {"ordered": phone.ordered, "plan": phone.plan, "tm_plan": phone.tm_plan}
+
+
+def _phone_from(row: RowMapping) -> Phone:
+    call = call_from({"external_id": None, "version": 0, **row})
+    return Phone(call, row["ordered"] and OrderKind(row["ordered"]), row["plan"], row["tm_plan"])

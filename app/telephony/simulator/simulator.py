@@ -27,10 +27,9 @@ from app.ports import (
     SimulatedCall,
 )
 from app.storage.database import Database, DatabaseUnavailable
-from app.telephony.simulator import orders, outside
-from app.telephony.simulator import storage as phones
+from app.telephony.simulator import bridges, orders, outside, phones
+from app.telephony.simulator.behaviour import WAITS, Manner, seen
 from app.telephony.simulator.exchange import Exchange
-from app.telephony.simulator.phones import WAITS, Manner, seen
 from app.telephony.simulator.reporting import Reporting
 
 logger = logging.getLogger(__name__)
@@ -103,17 +102,17 @@ class Simulator:
         self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()
     ) -> Sequence[Call | Conference]:
         async with self._reading() as connection:
-            bridges = await phones.bridges_up(connection, conference_ids)
-            calls = await phones.phones_up(connection, call_ids)
-        return [*(bridge.conference for bridge in bridges), *map(seen, calls)]
+            conferences = await bridges.up_or_of(connection, conference_ids)
+            calls = await phones.up_or_of(connection, call_ids)
+        return [*(bridge.conference for bridge in conferences), *map(seen, calls)]
 
     async def look_up(
         self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()
     ) -> Sequence[Call | Conference]:
         async with self._reading() as connection:
-            bridges = await phones.bridges_of(connection, conference_ids)
-            calls = await phones.phones_of(connection, call_ids)
-        return [*(bridge.conference for bridge in bridges), *map(seen, calls)]
+            conferences = await bridges.of(connection, conference_ids)
+            calls = await phones.of(connection, call_ids)
+        return [*(bridge.conference for bridge in conferences), *map(seen, calls)]
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
@@ -196,6 +195,7 @@ class Simulator:
         """The engine loses every call and bridge."""
         async with self._database.writing() as connection:
             await phones.forget_all(connection)
+            await bridges.forget_all(connection)
         self._reporting.tell(EngineRestarted())
 
     def _check_up(self) -> None:

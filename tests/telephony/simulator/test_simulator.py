@@ -13,7 +13,7 @@ from app.domain.calls import Call, CallHangupReason, CallStatus
 from app.domain.orders import Order, OrderKind
 from app.ports import EngineRestarted, EngineUnavailable, OrderRefused, Reconnected, Report
 from app.storage.database import Database
-from app.telephony.simulator.phones import ANSWERS_RECALL
+from app.telephony.simulator.behaviour import ANSWERS_RECALL
 from app.telephony.simulator.simulator import Mischief, Simulator
 from tests.telephony.contract import TelephonyContract
 from tests.telephony.house import (

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.addresses import Address, AddressType
-from app.telephony.simulator.phones import ANSWERS, MANNERS, NUMBERS, WAITS, manner_of
+from app.telephony.simulator.behaviour import ANSWERS, MANNERS, NUMBERS, WAITS, manner_of
 
 TEL, SIP, AGENT, EXTENSION = AddressType.TEL, AddressType.SIP, AddressType.AGENT, AddressType.EXTENSION
 
