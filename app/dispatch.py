@@ -126,7 +126,7 @@ class Dispatch:
         return True
 
     async def _carry_out(self, waiting: RecordedOrder) -> Sequence[Call]:
-        with self._observer.carrying_out(waiting.order, waiting.transfer_id):
+        with self._observer.carrying_out(self._telephony.name, waiting.order, waiting.transfer_id):
             try:
                 async with asyncio.timeout(self._order_seconds):
                     return await self._telephony.carry_out(waiting.order, waiting.customer_id)
@@ -164,7 +164,7 @@ class Dispatch:
                 changes = await self._after_refusal(connection, waiting, follows)
         await self._transfers.tell(changes, asked)
         if follows or give_up:
-            self._observer.gave_up(waiting.order)
+            self._observer.gave_up(self._telephony.name, waiting.order)
             # In which words is left out: they may quote whom it was to dial.
             log.error(
                 "ENGINE_ERROR: %s refused, and %s", waiting.order.kind, follows or "given up", extra=_ids(waiting)

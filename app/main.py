@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +32,7 @@ from app.demo import Demo
 from app.dispatch import Dispatch
 from app.domain.effects import Rules
 from app.domain.viewer import Viewer
-from app.ports import Broker, Clock, utc_now
+from app.ports import Broker, Clock, Engine, Simulation, Telephony, utc_now
 from app.recovery import Recovery
 from app.server.auth import Keys, KeySet, PublicKey, Secret, Tokens
 from app.server.graphiql import graphiql
@@ -48,8 +48,7 @@ from app.storage.claim import Claim, Claimed
 from app.storage.database import Database, DatabaseUnavailable, check_file
 from app.storage.orders import count_waiting
 from app.storage.transfers import live_by_status
-from app.telephony.simulator.behaviour import ANSWERS_RECALL, WAITS, Manner
-from app.telephony.simulator.simulator import Mischief, Simulator
+from app.telephony.simulator.engine import build as build_simulator
 from app.timers import SteadyClock, Timers
 from app.transfers import Transfers
 
@@ -61,7 +60,12 @@ log = logging.getLogger(__name__)
 HOME = ["localhost", "127.0.0.1", "::1", "[::1]"]
 
 AGAIN_SECONDS = 1.0
-"""What runs for as long as the server does, and has failed, begins again after so long."""
+"""Seconds until background work that has failed starts again."""
+
+ENGINES: Mapping[str, Callable[[Settings, Database, Clock, bool], Engine]] = {
+    "simulator": build_simulator,
+}
+"""Builds each telephony engine, by its name in TRANSFERS_TELEPHONY. The last argument: whether this is a demo."""
 
 
 class CantStart(Exception):
@@ -81,7 +85,8 @@ class House:
     claim: Claim
     database: Database
     broker: Broker
-    simulator: Simulator
+    telephony: Telephony
+    simulation: Simulation | None
     calls: Calls
     transfers: Transfers
     recovery: Recovery
@@ -107,7 +112,7 @@ class House:
         """The tables are up to date, and the engine is followed for as long as it lasts."""
         await self.prepare()
         try:
-            async with self.at_work(self.simulator.run, self.recovery.run):
+            async with self.at_work(self.telephony.run, self.recovery.run):
                 yield
         finally:
             await self.database.close()
@@ -139,7 +144,7 @@ class House:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def is_ready(self) -> bool:
-        return self.recovery.caught_up.is_set() and self.simulator.is_up() and await self.database.is_ready()
+        return self.recovery.caught_up.is_set() and self.telephony.is_up() and await self.database.is_ready()
 
     async def take_figures(self) -> None:
         """Those that the database knows."""
@@ -157,12 +162,12 @@ def build_house(
     counter: Callable[[], float] = monotonic,
     database: Database | None = None,
     broker: Broker | None = None,
-    simulator: Simulator | None = None,
-    recalled: Manner = WAITS,
+    engine: Engine | None = None,
+    is_demo: bool = False,
 ) -> House:
     """Build it with the adapters that the settings name, where none is given.
 
-    `counter` is the monotonic clock, in seconds. `recalled` is what a simulated phone does when it is rung back.
+    `counter` is the monotonic clock, in seconds.
     """
     metrics, tracing = Metrics(), _tracing(settings)
     observer = tracing.observer(metrics) if tracing else metrics
@@ -171,15 +176,14 @@ def build_house(
         tracing.follow(database.engines)
     rules = Rules(settings.start_timeout, settings.recall_pause, settings.recall_attempts)
     steady = SteadyClock(clock, counter)
-    simulator = simulator or Simulator(
-        database, steady, _mischief(settings), settings.simulator_pace, recalled=recalled
-    )
+    engine = engine or ENGINES[settings.telephony](settings, database, steady, is_demo)
+    telephony = engine.telephony
     calls = Calls(database, broker, clock)
-    transfers = Transfers(database, broker, clock, new_id, simulator.is_up, rules, Timers(counter), observer)
+    transfers = Transfers(database, broker, clock, new_id, telephony.is_up, rules, Timers(counter), observer)
     dispatch = Dispatch(
         database,
         broker,
-        simulator,
+        telephony,
         clock,
         transfers,
         calls,
@@ -188,11 +192,24 @@ def build_house(
         settings.order_seconds,
         observer=observer,
     )
-    metrics.watch("transfers_engine_up", "Whether the telephony engine is up", simulator.is_up)
-    recovery = Recovery(database, broker, simulator, clock, transfers, calls, dispatch, observer)
+    metrics.watch("transfers_engine_up", "Whether the telephony engine is up", telephony.is_up, engine=telephony.name)
+    recovery = Recovery(database, broker, telephony, clock, transfers, calls, dispatch, observer)
     metrics.watch("transfers_caught_up", "Whether live transfers are in step with it", recovery.caught_up.is_set)
     claim = Claim(database_file(settings.url))
-    return House(settings, clock, claim, database, broker, simulator, calls, transfers, recovery, metrics, tracing)
+    return House(
+        settings,
+        clock,
+        claim,
+        database,
+        broker,
+        telephony,
+        engine.simulation,
+        calls,
+        transfers,
+        recovery,
+        metrics,
+        tracing,
+    )
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
@@ -200,16 +217,6 @@ def _tracing(settings: Settings) -> "Tracing | None":
         return None
     made: Tracing = import_module("app.tracing").Tracing(settings.otel_endpoint, settings.otel_sampling)
     return made
-
-
-def _mischief(settings: Settings) -> Mischief:
-    return Mischief(
-        settings.simulator_seed,
-        settings.simulator_delay,
-        settings.simulator_duplicates,
-        settings.simulator_refusals,
-        settings.simulator_outages,
-    )
 
 
 def build_tokens(settings: Settings) -> Tokens:
@@ -238,13 +245,13 @@ class Server:
 def build_server(settings: Settings, is_demo: bool = False, house: House | None = None) -> Server:
     if is_demo and settings.verifies_only:
         raise ValueError("--demo signs a token: that needs a secret, not TRANSFERS_AUTH_PUBLIC_KEY or _JWKS_URL")
-    house = house or build_house(settings, recalled=ANSWERS_RECALL if is_demo else WAITS)
+    house = house or build_house(settings, is_demo=is_demo)
     tokens = build_tokens(settings)
     is_open = is_demo or settings.is_loopback
     services = Services(
         house.database,
         house.transfers,
-        house.simulator,
+        house.simulation,
         house.broker,
         house.clock,
         settings.sweep_seconds,
@@ -271,7 +278,7 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     async def is_ready() -> bool:
         return not endpoint.draining and await house.is_ready()
 
-    demo = Demo(house.simulator, house.calls, house.broker, tokens) if is_demo else None
+    demo = _demo(house, tokens) if is_demo else None
     shows_schema = introspects and not settings.documents_only  # where these alone run, nobody can introspect
     pages = is_open if settings.graphiql is None else settings.graphiql
     measured = is_open if settings.metrics is None else settings.metrics
@@ -287,6 +294,12 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     app = Starlette(routes=routes, middleware=middleware, lifespan=_lifespan(house, demo))
     app.router.redirect_slashes = False  # it sends clients to where the Host header says, and never by https
     return Server(app, house, endpoint, transport_limits, demo)
+
+
+def _demo(house: House, tokens: Tokens) -> Demo:
+    if house.simulation is None:
+        raise ValueError(f"--demo places simulated calls, and the engine {house.telephony.name} can't simulate any")
+    return Demo(house.simulation, house.calls, house.broker, tokens)
 
 
 def _at_home(settings: Settings) -> list[Middleware]:

@@ -1,4 +1,4 @@
-"""What can't run inside a test, as the rest of the house sees it: telephony and wake-ups; and whoever looks on."""
+"""The ports: a telephony engine, a simulation, a broker of wake-ups, and an observer. Their adapters are elsewhere."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -23,58 +23,66 @@ def utc_now() -> datetime:
 
 
 class OrderRefused(Exception):
-    """The engine will not do it; to ask again would not help at once."""
+    """The engine refuses the order. Asking again at once would not help."""
 
 
 class EngineUnavailable(Exception):
-    """The engine did not answer; whether it has done it is not known."""
+    """The engine did not answer. It may or may not have carried out the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconnected:
-    """Reports may have been missed: ask for a snapshot."""
+    """The connection to the engine was lost and is back. Reports may be missing: ask for a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineRestarted:
-    """The engine has lost what it knew: every call and bridge of before is gone."""
+    """The engine has started again, and every earlier call and bridge is gone."""
 
 
 Report = Call | Conference | Reconnected | EngineRestarted
-"""What a call or a bridge is like now, by its `revision`; or word of the engine itself."""
+"""The present state of a call or a bridge, ordered by its `revision`; or news of the engine itself."""
 
 
 class Telephony(Protocol):
-    """A telephone exchange: orders out, reports in. Translation, no decisions."""
+    """A telephony engine: it takes orders and yields reports. It translates, and decides nothing."""
+
+    @property
+    def name(self) -> str:
+        """Return the engine's name in settings, logs and metrics."""
+
+    async def run(self) -> None:
+        """Do the engine's own background work, such as its connection, until it is cancelled."""
 
     async def carry_out(self, order: Order, customer_id: str) -> Sequence[Call]:
-        """Do it, and return the calls that it touched as they are now.
+        """Carry out the order, and return the calls that it touched as they are now.
 
-        What is already so, or is about a party, leg or bridge that is gone, is done. Raises OrderRefused or
-        EngineUnavailable. The leg of a dial gets the id that the order names before its first report can come.
+        An order whose effect is there already succeeds, and so does an order about a party, leg or bridge that is
+        gone. The leg of a dial has the id that the order names, before the first report of the leg can come. Raises
+        OrderRefused or EngineUnavailable.
         """
 
     def reports(self) -> AsyncIterator[Sequence[Report]]:
-        """Endless: whatever has come meanwhile, in its order. It has been heard when the next are asked for.
+        """Yield batches of reports in order, without end. Asking for the next batch acknowledges this one.
 
-        Reconnects, then yields Reconnected.
+        After a lost connection the iterator connects again and yields Reconnected.
         """
 
     async def snapshot(
         self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()
     ) -> Sequence[Call | Conference]:
-        """What the engine says now of the calls and bridges that are up, and of these, also where they have ended.
+        """Return every call and bridge that is up, and these ones, even if they have ended.
 
-        Of an id that is not among them the engine knows nothing any more. Raises EngineUnavailable.
+        The engine no longer knows an id that is missing from the result. Raises EngineUnavailable.
         """
 
     async def look_up(
         self, call_ids: Collection[str] = (), conference_ids: Collection[str] = ()
     ) -> Sequence[Call | Conference]:
-        """Return what the engine says now of these calls and bridges alone. Raises EngineUnavailable."""
+        """Return these calls and bridges as they are now. Raises EngineUnavailable."""
 
     def is_up(self) -> bool:
-        """False while the engine is known to be down."""
+        """Return False while the engine is known to be down."""
 
 
 class Rejection(StrEnum):
@@ -96,13 +104,14 @@ class NoSuchCall(Exception):
 
 
 class NotNow(Exception):
-    """What a call's present state does not allow: to answer what does not ring."""
+    """The present state of the call does not allow the effect: a call that does not ring can't be answered."""
 
 
 class Simulation(Protocol):
-    """Stands in for the outside world. Each returns when the reports of its effect have been heard.
+    """The people and telephones outside, for engines that simulate them.
 
-    The ids are of the simulator's calls. Raises NoSuchCall and NotNow.
+    Each method returns when the reports of its effect have been heard. The ids are those of simulated calls. Methods
+    raise NoSuchCall and NotNow.
     """
 
     async def call(
@@ -120,44 +129,53 @@ class Simulation(Protocol):
     ) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A telephony engine as main.py builds it."""
+
+    telephony: Telephony
+    simulation: Simulation | None = None
+    """None for an engine that connects real telephones."""
+
+
 class Broker(Protocol):
-    """Wakes those who wait on a topic. It carries no data: the log and the tables are the truth."""
+    """Wakes the tasks that listen to a topic. It carries no data: the event log and the tables hold the truth."""
 
     async def wake(self, *topics: str) -> None: ...
 
     def listen(self, *topics: str) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
-        """While in it, wake-ups are noted; awaiting the callable returns at the next one since the last await.
+        """Note wake-ups of these topics while the block runs.
 
-        Several wake-ups may come as one.
+        Awaiting the callable returns at the first wake-up since it was last awaited. Several may come as one.
         """
 
 
 class Observer(Protocol):
-    """Looks on for the operator's sake: figures, traces. It neither fails nor waits."""
+    """Watches for the operator: metrics and traces. Its methods neither raise nor wait."""
 
     def changed(self, change: Change) -> None:
-        """It has been recorded, and its subscribers are about to be told."""
+        """Note a change that is recorded. Its subscribers are woken next."""
 
     def told(self, seconds: float) -> None:
-        """Subscribers have been woken, so long after the work that changed something was asked for."""
+        """Note that subscribers have been woken, this long after the change was asked for."""
 
     def refused(self, command: str, code: RefusalCode) -> None:
-        """A caller's command, by the field of the API."""
+        """Note a refused command. `command` is its field in the API."""
 
-    def carrying_out(self, order: Order, transfer_id: str) -> AbstractContextManager[object]:
-        """For as long as the engine takes to answer; left with what it raises."""
+    def carrying_out(self, engine: str, order: Order, transfer_id: str) -> AbstractContextManager[object]:
+        """Return a block that lasts until the engine of this name answers, and that sees what the engine raises."""
 
-    def gave_up(self, order: Order) -> None:
-        """The engine refused it, and is not asked again."""
+    def gave_up(self, engine: str, order: Order) -> None:
+        """Note an order that the engine refused and that is not tried again."""
 
     def database_unavailable(self) -> None: ...
 
     def faulted(self) -> None:
-        """Work that nobody waits for failed by a fault of ours; it is tried again."""
+        """Note background work that failed because of a bug. It is tried again."""
 
 
 class Nobody:
-    """No observer."""
+    """The observer that does nothing."""
 
     def changed(self, change: Change) -> None:
         pass
@@ -168,10 +186,10 @@ class Nobody:
     def refused(self, command: str, code: RefusalCode) -> None:
         pass
 
-    def carrying_out(self, order: Order, transfer_id: str) -> AbstractContextManager[object]:
+    def carrying_out(self, engine: str, order: Order, transfer_id: str) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def gave_up(self, order: Order) -> None:
+    def gave_up(self, engine: str, order: Order) -> None:
         pass
 
     def database_unavailable(self) -> None:
@@ -185,7 +203,7 @@ NOBODY: Observer = Nobody()
 
 
 async def wake_up_within(wake_up: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """At the next wake-up, or after so long: a lost one delays, and does no more."""
+    """Return at the next wake-up, or after these seconds. So a lost wake-up only costs time."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wake_up()

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from time import monotonic
 
-from structlog.contextvars import unbind_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
 from app.calls import Calls
@@ -71,6 +71,7 @@ class Recovery:
 
     async def run(self) -> None:
         """For as long as the server runs. What the engine says counts before what the clock says."""
+        bind_contextvars(engine=self._telephony.name)  # of this task and those that it starts
         await self._retrying.copy()(self.catch_up)
         self.caught_up.set()
         try:

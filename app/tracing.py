@@ -237,17 +237,17 @@ class TracedOrders:
         self._inner.refused(command, code)
 
     @contextmanager
-    def carrying_out(self, order: Order, transfer_id: str) -> Iterator[None]:
-        about = {"transfer_id": transfer_id}
+    def carrying_out(self, engine: str, order: Order, transfer_id: str) -> Iterator[None]:
+        about = {"transfer_id": transfer_id, "engine": engine}
         cause = self._causes.get(transfer_id)
         with (
             self._tracer.start_as_current_span(f"order {order.kind}", cause, attributes=about),
-            self._inner.carrying_out(order, transfer_id),
+            self._inner.carrying_out(engine, order, transfer_id),
         ):
             yield
 
-    def gave_up(self, order: Order) -> None:
-        self._inner.gave_up(order)
+    def gave_up(self, engine: str, order: Order) -> None:
+        self._inner.gave_up(engine, order)
 
     def database_unavailable(self) -> None:
         self._inner.database_unavailable()

@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import SecretStr
 
 from app.main import House, build_house, build_server
+from app.ports import Engine
 from app.server.limits import TransportLimits
 from app.server.wire.serve import DrainingServer, configure, listen
 from app.settings import Settings
+from app.telephony.simulator.simulator import Simulator
 from tests.serving import SECRET, Client, token
 
 
@@ -23,10 +25,19 @@ def settings_in(folder: Path, **more: Any) -> Settings:
     return Settings(database_url=url, auth_secret=SecretStr(SECRET), **(plain | more))
 
 
+def simulated(simulator: Simulator) -> Engine:
+    return Engine(telephony=simulator, simulation=simulator)
+
+
 @dataclass(frozen=True)
 class Inside:
     url: str
     house: House
+
+    @property
+    def simulator(self) -> Simulator:
+        assert isinstance(self.house.telephony, Simulator)
+        return self.house.telephony
 
     def client(self, *args: Any, **more: Any) -> Client:
         return Client(f"{self.url}/graphql", token(*args, **more))

@@ -174,7 +174,7 @@ async def traced(share: float, error: Exception | None) -> Collector:
     """What is sent of an order that the engine takes, or answers so."""
     with collecting() as (collector, endpoint):
         tracing = Tracing(endpoint, share)
-        with suppress(OrderRefused), tracing.observer(NOBODY).carrying_out(DIAL, TRANSFER):
+        with suppress(OrderRefused), tracing.observer(NOBODY).carrying_out("simulator", DIAL, TRANSFER):
             if error:
                 raise error
         await tracing.close()
@@ -184,7 +184,7 @@ async def traced(share: float, error: Exception | None) -> Collector:
 async def test_an_order_that_is_refused_tells_by_what_and_not_in_which_words() -> None:
     collector = await traced(1, OrderRefused("no route to +15551234567"))
     (order,) = collector.spans
-    assert attributes(order) == {"transfer_id": TRANSFER}
+    assert attributes(order) == {"transfer_id": TRANSFER, "engine": "simulator"}
     assert order.status.code == Status.STATUS_CODE_ERROR
     assert [one.value.string_value for one in order.events[0].attributes] == ["app.ports.OrderRefused"]
     assert not any(b"+1555" in body for body in collector.bodies)
@@ -193,7 +193,7 @@ async def test_an_order_that_is_refused_tells_by_what_and_not_in_which_words() -
 async def test_a_collector_that_does_not_answer_does_not_hold_up_the_end() -> None:
     with listen("127.0.0.1", 0) as silent:
         tracing = Tracing(f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with tracing.observer(NOBODY).carrying_out(DIAL, TRANSFER):
+        with tracing.observer(NOBODY).carrying_out("simulator", DIAL, TRANSFER):
             pass
         async with asyncio.timeout(CLOSE_SECONDS + 5):
             await tracing.close()

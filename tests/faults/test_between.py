@@ -11,7 +11,7 @@ from app.ports import utc_now
 from tests.faults import breakable
 from tests.faults.breakable import BreakableDatabase, BreakableEngine, ForgetfulBroker, Mishap, Trouble
 from tests.faults.patient import PatientClient, PatientDesk
-from tests.inside import Inside, inside, settings_in
+from tests.inside import Inside, inside, settings_in, simulated
 from tests.invariants import World
 from tests.serving import Json, token
 from tests.stories.desk import Refused, ending
@@ -63,8 +63,8 @@ class Site:
         house = served.house
         assert isinstance(house.database, BreakableDatabase)
         assert isinstance(house.broker, ForgetfulBroker)
-        assert isinstance(house.simulator, BreakableEngine)
-        self.database, self.broker, self.engine = house.database, house.broker, house.simulator
+        assert isinstance(house.telephony, BreakableEngine)
+        self.database, self.broker, self.engine = house.database, house.broker, house.telephony
         self._url = f"{served.url}/graphql"
         self.strikes = 0
 
@@ -93,7 +93,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     settings = settings_in(tmp_path, sweep_seconds=0.5)
     database = BreakableDatabase(settings.url)
     engine = BreakableEngine(database, utc_now, pace=settings.simulator_pace)
-    async with inside(settings, database=database, broker=ForgetfulBroker(), simulator=engine) as served:
+    async with inside(settings, database=database, broker=ForgetfulBroker(), engine=simulated(engine)) as served:
         site = Site(served)
         yield site
         print(f"struck {site.strikes} times")

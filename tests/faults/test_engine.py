@@ -20,7 +20,7 @@ from app.storage.database import Database
 from app.telephony.simulator.simulator import Simulator
 from tests.faults.breakable import Clock
 from tests.faults.test_database import is_ready, until_ready
-from tests.inside import Inside, inside, settings_in
+from tests.inside import Inside, inside, settings_in, simulated
 from tests.invariants import World
 from tests.stories.desk import Desk, Refused, ending, leg
 
@@ -36,7 +36,7 @@ async def timed(folder: Path) -> AsyncIterator[tuple[Inside, Clock]]:
 
 async def test_an_engine_that_is_away_for_a_minute_is_made_up_for(tmp_path: Path) -> None:
     async with timed(tmp_path) as (served, clock):
-        desk, engine, broker = Desk(served.client()), served.house.simulator, served.house.broker
+        desk, engine, broker = Desk(served.client()), served.simulator, served.house.broker
         consulting, ringing, left, idle = [await desk.talk() for _ in range(4)]
         completed = await desk.start(consulting, "0101", consultTimeout=30)
         await desk.until(completed, "CONSULTING")
@@ -74,7 +74,7 @@ async def test_an_engine_that_restarts_ends_what_it_forgot(tmp_path: Path) -> No
     async with inside(settings_in(tmp_path)) as served:
         desk = Desk(served.client())
         transfers = [await desk.start(await desk.talk(), digits) for digits in ("0107", "0101", "0100")]
-        await served.house.simulator.restart()
+        await served.simulator.restart()
         ends = [await desk.until_ended(t) for t in transfers]
         assert {end["status"] for end in ends} <= {"FAILED", "ABANDONED"}
         again = await desk.start(await desk.talk(), "0101")
@@ -114,7 +114,7 @@ async def test_what_runs_all_along_begins_again_after_a_fault(tmp_path: Path, ca
     settings = settings_in(tmp_path)
     database = Database(settings.url)
     engine = Faulty(database, utc_now, pace=settings.simulator_pace)
-    async with inside(settings, database=database, broker=MemoryBroker(), simulator=engine) as served:
+    async with inside(settings, database=database, broker=MemoryBroker(), engine=simulated(engine)) as served:
         desk = Desk(served.client())
         calling = asyncio.create_task(desk.talk())
         async with asyncio.timeout(10):
@@ -148,7 +148,7 @@ async def test_a_destination_that_answers_while_a_swap_is_refused_is_connected(t
     settings = settings_in(tmp_path, order_seconds=60)
     database = Database(settings.url)
     engine = Reluctant(database)
-    async with inside(settings, database=database, simulator=engine) as served:
+    async with inside(settings, database=database, engine=simulated(engine)) as served:
         desk = Desk(served.client())
         t = await desk.start(await desk.talk(), "0107", "0107")
         t = await desk.until(t, "RINGING", when=lambda t: {a["outcome"] for a in t["attempts"]} == {"RINGING"})
@@ -182,7 +182,7 @@ async def test_what_can_not_be_recorded_stops_nothing_that_came_with_it(
     settings = settings_in(tmp_path)
     database = Database(settings.url)
     engine = Garbled(database, utc_now, pace=settings.simulator_pace)
-    async with inside(settings, database=database, broker=MemoryBroker(), simulator=engine) as served:
+    async with inside(settings, database=database, broker=MemoryBroker(), engine=simulated(engine)) as served:
         desk = Desk(served.client())
         t = await desk.start(await desk.talk(), "0101")
         await desk.until(t, "CONSULTING")

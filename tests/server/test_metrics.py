@@ -124,18 +124,18 @@ def test_a_status_taken_before_the_server_started_is_not_measured() -> None:
 )
 def test_orders_are_counted_by_outcome(error: Exception | None, outcome: str) -> None:
     metrics = Metrics()
-    with pytest.raises(type(error)) if error else nullcontext(), metrics.carrying_out(DIAL, TRANSFER):
+    with pytest.raises(type(error)) if error else nullcontext(), metrics.carrying_out("simulator", DIAL, TRANSFER):
         if error:
             raise error
-    assert value(metrics, "orders_total", kind="DIAL", outcome=outcome) == 1
-    assert value(metrics, "order_seconds_count", kind="DIAL") == 1
+    assert value(metrics, "orders_total", engine="simulator", kind="DIAL", outcome=outcome) == 1
+    assert value(metrics, "order_seconds_count", engine="simulator", kind="DIAL") == 1
 
 
 def test_orders_given_up_and_an_unavailable_database_are_counted() -> None:
     metrics = Metrics()
-    metrics.gave_up(DIAL)
+    metrics.gave_up("simulator", DIAL)
     metrics.database_unavailable()
-    assert value(metrics, "engine_errors_total", kind="DIAL") == 1
+    assert value(metrics, "engine_errors_total", engine="simulator", kind="DIAL") == 1
     assert value(metrics, "database_unavailable_total") == 1
 
 
@@ -170,7 +170,8 @@ async def test_the_page_is_served_without_a_database_and_says_so(tmp_path: Path)
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=")
     lines = response.text.splitlines()
-    assert {"transfers_database_up 0.0", "transfers_engine_up 1.0", "transfers_connections 0.0"} <= set(lines)
+    assert {"transfers_database_up 0.0", "transfers_connections 0.0"} <= set(lines)
+    assert 'transfers_engine_up{engine="simulator"} 1.0' in lines
     assert "transfers_database_unavailable_total 1.0" in lines
 
 

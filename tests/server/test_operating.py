@@ -11,7 +11,7 @@ from app.main import build_house
 from app.ports import OrderRefused, utc_now
 from app.telephony.simulator.simulator import Simulator
 from tests.builders import CUSTOMER
-from tests.inside import Inside, inside, settings_in
+from tests.inside import Inside, inside, settings_in, simulated
 from tests.server.lines import Written
 from tests.serving import Json
 from tests.stories.desk import Desk, Refused
@@ -109,7 +109,7 @@ async def test_an_order_given_up_is_logged_with_its_transfer_but_not_with_the_wo
     settings = settings_in(tmp_path)
     house = build_house(settings)
     engine = Refusing(house.database, utc_now, pace=settings.simulator_pace)
-    async with inside(settings, database=house.database, simulator=engine) as served:
+    async with inside(settings, database=house.database, engine=simulated(engine)) as served:
         desk = Desk(served.client())
         transfer = await desk.start(await desk.talk(), "0101")
         await desk.until_ended(transfer)

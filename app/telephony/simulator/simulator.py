@@ -82,6 +82,10 @@ class Simulator:
 
     # --- Telephony
 
+    @property
+    def name(self) -> str:
+        return "simulator"
+
     async def carry_out(self, order: Order, customer_id: str) -> Sequence[Call]:
         self._check_up()
         fails_before, fails_after = self._luck()
