@@ -3,16 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from time import perf_counter
 
-from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.contextvars import bind_contextvars
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
 from app.calls import Calls
 from app.domain.calls import Call, CallHangupReason, CallStatus
 from app.domain.effects import Cause, Rules
-from app.domain.life import Change, advance
+from app.domain.life import advance
 from app.domain.sightings import refused
 from app.domain.steps import Trigger
 from app.ports import (
@@ -25,10 +23,11 @@ from app.ports import (
     Telephony,
     wake_up_within,
 )
+from app.recording import Recording, Stale
 from app.storage import orders, transfers
 from app.storage.database import Database, DatabaseUnavailable
 from app.storage.orders import RecordedOrder
-from app.transfers import Stale, Transfers
+from app.transfers import Transfers
 
 log = logging.getLogger(__name__)
 
@@ -134,35 +133,28 @@ class Dispatch:
                 raise EngineUnavailable("no answer in time") from error
 
     async def _confirmed(self, waiting: RecordedOrder, touched: Sequence[Call]) -> None:
-        """The Calls already read so when the transfer goes on: both are written in one transaction."""
-        asked = perf_counter()
-        async with self._database.writing() as connection:
-            news = await self._calls.record(connection, touched)
-            changes: Sequence[Change] = ()
-            if await orders.settle(connection, waiting.id, orders.CONFIRMED):
-                changes = await self._go_on(connection, waiting)
+        """Record the confirmation and the calls in one transaction: a reader never sees the next step without them."""
+        async with self._transfers.recording() as recording:
+            news = await self._calls.record(recording.connection, touched)
+            if await orders.settle(recording.connection, waiting.id, orders.CONFIRMED):
+                await self._go_on(recording, waiting)
         await self._calls.tell(news)
-        await self._transfers.tell(changes, asked)
 
-    async def _go_on(self, connection: AsyncConnection, waiting: RecordedOrder) -> Sequence[Change]:
-        """Take the step that follows once the transfer's last waiting order has been settled."""
-        if await orders.first_waiting(connection, waiting.transfer_id):
-            return ()
-        cause = Cause(self._clock(), self._rules)
-        return await self._advance(connection, waiting.transfer_id, Trigger.CONFIRMED, cause)
+    async def _go_on(self, recording: Recording, waiting: RecordedOrder) -> None:
+        """Take the step that follows when no order of the transfer waits any more."""
+        if not await orders.first_waiting(recording.connection, waiting.transfer_id):
+            await self._advance(recording, waiting, Trigger.CONFIRMED, Cause(self._clock(), self._rules))
 
     async def _refused(self, waiting: RecordedOrder) -> None:
-        give_up, asked = waiting.tries + 1 >= self._tries, perf_counter()
-        changes: Sequence[Change] = ()
-        async with self._database.writing() as connection:
-            t = await transfers.by_id(connection, waiting.transfer_id)
+        give_up = waiting.tries + 1 >= self._tries
+        async with self._transfers.recording() as recording:
+            t = await transfers.by_id(recording.connection, waiting.transfer_id)
             assert t is not None
             follows = refused(t, waiting.order, waiting.version, give_up)
             if not follows and not give_up:
-                await orders.count_try(connection, waiting.id)
-            elif await orders.settle(connection, waiting.id, orders.REFUSED):
-                changes = await self._after_refusal(connection, waiting, follows)
-        await self._transfers.tell(changes, asked)
+                await orders.count_try(recording.connection, waiting.id)
+            elif await orders.settle(recording.connection, waiting.id, orders.REFUSED):
+                await self._after_refusal(recording, waiting, follows)
         if follows or give_up:
             self._observer.gave_up(self._telephony.name, waiting.order)
             # In which words is left out: they may quote whom it was to dial.
@@ -172,22 +164,18 @@ class Dispatch:
         else:
             raise NotYet
 
-    async def _after_refusal(
-        self, connection: AsyncConnection, waiting: RecordedOrder, follows: Trigger | None
-    ) -> Sequence[Change]:
+    async def _after_refusal(self, recording: Recording, waiting: RecordedOrder, follows: Trigger | None) -> None:
         if follows is None:
-            return await self._go_on(connection, waiting)
+            await self._go_on(recording, waiting)
+            return
         leg = waiting.order.call_id
         cause = Cause(self._clock(), self._rules, leg, CallStatus.HANGUP, CallHangupReason.FAILED)
-        return await self._advance(connection, waiting.transfer_id, follows, cause)
+        await self._advance(recording, waiting, follows, cause)
 
-    async def _advance(
-        self, connection: AsyncConnection, transfer_id: str, trigger: Trigger, cause: Cause
-    ) -> Sequence[Change]:
-        t = await transfers.by_id(connection, transfer_id)
-        changes = advance(t, trigger, cause) if t else ()
-        await self._transfers.record(connection, changes)
-        return changes
+    async def _advance(self, recording: Recording, waiting: RecordedOrder, trigger: Trigger, cause: Cause) -> None:
+        t = await transfers.by_id(recording.connection, waiting.transfer_id)
+        if t:
+            await recording.add(advance(t, trigger, cause))
 
 
 def _ids(waiting: RecordedOrder) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""The use cases of a transfer: each reads, decides, records in one transaction, and only then tells."""
+"""The use cases of a transfer: each one reads, decides, records in one transaction, and then tells subscribers."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from time import perf_counter
 from typing import Any, TypeVar
@@ -15,7 +15,6 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from app.domain.calls import Call
 from app.domain.effects import Cause, Rules
-from app.domain.events import event_of
 from app.domain.life import Change, advance, is_done, knows
 from app.domain.orders import Order, OrderKind
 from app.domain.refusals import Refusal, RefusalCode
@@ -26,7 +25,8 @@ from app.domain.text import is_id, is_storable
 from app.domain.transfer import SpeakingTo, Transfer
 from app.domain.viewer import Permission, Viewer
 from app.ports import NOBODY, Broker, Clock, Observer
-from app.storage import calls, conferences, events, groupcalls, orders, transfers
+from app.recording import Recording, Stale
+from app.storage import calls, conferences, orders, transfers
 from app.storage.database import Database
 from app.timers import Timers
 
@@ -41,11 +41,7 @@ SETTLE_SECONDS = 5.0
 """How long a swap or merge waits for the engine's word before it answers with what is recorded."""
 
 
-class Stale(Exception):
-    """Another writer got there first: read and decide again."""
-
-
-# Each attempt that fails lets another writer through; ten in a row are no race any more but a fault.
+# Each attempt that fails lets another writer through. Ten failures in a row are a bug and no longer a race.
 again_when_stale = retry(retry=retry_if_exception_type(Stale), stop=stop_after_attempt(10), reraise=True)
 
 
@@ -123,13 +119,11 @@ class Transfers:
     async def _decide_command(
         self, viewer: Viewer, transfer_id: str, trigger: Trigger, edits: Mapping[str, object]
     ) -> tuple[Transfer, Sequence[Change]]:
-        asked = perf_counter()
-        async with self._database.writing(viewer.customer_id) as connection:
-            t = await self._of_customer(connection, viewer, transfer_id)
+        async with self.recording(viewer.customer_id) as recording:
+            t = await self._of_customer(recording.connection, viewer, transfer_id)
             cause = Cause(self._clock(), self._rules, subject=viewer.subject, edits=edits)
             changes = advance(t, trigger, cause)
-            await self.record(connection, changes)
-        await self.tell(changes, asked)
+            await recording.add(changes)
         return (changes[-1].after if changes else t), changes
 
     async def _of_customer(self, connection: AsyncConnection, viewer: Viewer, transfer_id: str) -> Transfer:
@@ -142,19 +136,17 @@ class Transfers:
 
     @again_when_stale
     async def _start(self, viewer: Viewer, request: StartRequest) -> Transfer:
-        asked = perf_counter()
-        if request.idempotency_key is None:  # else that comes first, and is asked of the database
+        if request.idempotency_key is None:  # a key is looked up before the input is checked
             request = normalised(request)
         try:
-            async with self._database.writing(viewer.customer_id) as connection:
-                repeated = await self._repeated(connection, viewer, request)
+            async with self.recording(viewer.customer_id) as recording:
+                repeated = await self._repeated(recording.connection, viewer, request)
                 if repeated:
                     return repeated
-                change = await self._begin(connection, viewer, request)
-                await self.record(connection, [change])
-        except IntegrityError as error:  # another start got there between our look and our insert
+                change = await self._begin(recording.connection, viewer, request)
+                await recording.add([change])
+        except IntegrityError as error:  # another start has inserted its transfer after our checks
             raise Stale from error
-        await self.tell([change], asked)
         return change.after
 
     async def _repeated(self, connection: AsyncConnection, viewer: Viewer, request: StartRequest) -> Transfer | None:
@@ -225,19 +217,17 @@ class Transfers:
 
     @again_when_stale
     async def _take_steps(self, transfer_id: str) -> None:
-        taken, asked = list[Change](), perf_counter()
-        async with self._database.writing() as connection:
+        async with self.recording() as recording:
+            connection = recording.connection
             t, known = await self._known(connection, transfer_id)
             while sighting := await self._step_due(connection, t, known):
                 changes = advance(t, sighting.trigger, sighting.cause(self._clock(), self._rules))
-                await self.record(connection, changes)
+                await recording.add(changes)
                 if not changes:
                     break
-                taken.extend(changes)
                 t = changes[-1].after
             hang_ups = [Order(OrderKind.HANG_UP, call_id=leg) for leg in await self._strays(connection, t, known)]
             await orders.add(connection, t, hang_ups)
-        await self.tell(taken, asked)
         if hang_ups:
             log.warning("hanging up %d legs that the transfer has done with", len(hang_ups))
             await self._broker.wake("orders")
@@ -265,38 +255,30 @@ class Transfers:
     async def expire(self, transfer_id: str, deadline: datetime) -> None:
         """Let the timer that runs to this deadline fire, if it still does."""
         _log_as(transfer_id)
-        asked = perf_counter()
-        async with self._database.writing() as connection:
-            t = await transfers.by_id(connection, transfer_id)
+        async with self.recording() as recording:
+            t = await transfers.by_id(recording.connection, transfer_id)
             trigger = timed_out(t, deadline) if t else None
-            changes = advance(t, trigger, Cause(self._clock(), self._rules)) if t and trigger else ()
-            await self.record(connection, changes)
-        await self.tell(changes, asked)
+            if t and trigger:
+                await recording.add(advance(t, trigger, Cause(self._clock(), self._rules)))
 
     # --- record and tell
 
-    async def record(self, connection: AsyncConnection, changes: Sequence[Change]) -> None:
-        """Each change: its version, its event, and the orders that follow from it. Raises Stale."""
-        for change in changes:
-            await self._write(connection, change)
-            await events.append(connection, event_of(change))
-            await orders.overrule(connection, change.after.id, change.overruled)
-            if change.overrules_join:
-                await orders.overrule_join(connection, change.after.id)
-            if change.ends:
-                await orders.repeat_given_up(connection, change.after.id)
-            await orders.add(connection, change.after, change.orders)
-        if changes:
-            await groupcalls.follow_transfer(connection, changes[-1].after)
+    @asynccontextmanager
+    async def recording(self, customer_id: str | None = None) -> AsyncIterator[Recording]:
+        """Run the block in one transaction. After the commit, tell subscribers of the changes that it has recorded.
 
-    async def _write(self, connection: AsyncConnection, change: Change) -> None:
-        if change.before is None:
-            await transfers.add(connection, change.after)
-        elif not await transfers.replace(connection, change.before, change.after):
-            raise Stale
+        Nothing is told when the block or the commit fails. `customer_id`: as in `Database.writing`.
+        """
+        asked = perf_counter()
+        async with self._database.writing(customer_id) as connection:
+            recording = Recording(connection)
+            yield recording
+        await self._tell(recording.changes)
+        if recording.changes:
+            self._observer.told(perf_counter() - asked)
 
-    async def tell(self, changes: Sequence[Change], asked: float) -> None:
-        """Wake the subscribers, and those who carry orders out and keep the time. `asked`: by `perf_counter`."""
+    async def _tell(self, changes: Sequence[Change]) -> None:
+        """Wake the subscribers, and the tasks that carry out orders and run timers."""
         for change in changes:
             self.timers.follow(change)
         for change in changes:
@@ -307,7 +289,6 @@ class Transfers:
             moved = any(transfers.changes_parties(change.before, change.after) for change in changes)
             more = [f"calls:{customer_id}"] if moved else []
             await self._broker.wake(f"transfers:{customer_id}", "orders", "timers", *more)
-            self._observer.told(perf_counter() - asked)
 
     # --- waiting
 

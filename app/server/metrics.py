@@ -103,27 +103,15 @@ class Metrics:
             buckets=WORK_SECONDS,
         )
 
-<<<<<<< HEAD
         self._waiting = gauge("transfers_orders_waiting", "Orders that the engine has not confirmed yet")
-        self._orders = counter("transfers_orders", "Orders sent to the engine", ["kind", "outcome"])
-=======
-        self._waiting = gauge("transfers_orders_waiting", "Orders that the engine has yet to confirm")
-        self._orders = counter("transfers_orders", "Times that the engine was asked", ["engine", "kind", "outcome"])
->>>>>>> 2f6f5ce (An engine has a name and a life, and main.py starts any engine alike)
+        self._orders = counter("transfers_orders", "Orders sent to the engine", ["engine", "kind", "outcome"])
         self._order_seconds = histogram(
             "transfers_order_seconds", "How long the engine took to answer", ["engine", "kind"], buckets=WORK_SECONDS
         )
-<<<<<<< HEAD
-        self._gave_up = counter("transfers_engine_errors", "Orders given up", ["kind"])
+        self._gave_up = counter("transfers_engine_errors", "Orders given up", ["engine", "kind"])
         self._database_up = gauge("transfers_database_up", "Whether the database could be read for this page")
         self._database_unavailable = counter("transfers_database_unavailable", "How often the database was unavailable")
         self._faults = counter("transfers_background_faults", "Background work that failed and is tried again")
-=======
-        self._gave_up = counter("transfers_engine_errors", "Orders given up", ["engine", "kind"])
-        self._database_up = gauge("transfers_database_up", "Whether the database could be read just now")
-        self._database_unavailable = counter("transfers_database_unavailable", "Work that the database did not take")
-        self._faults = counter("transfers_background_faults", "Work of our own that failed, and is tried again")
->>>>>>> 2f6f5ce (An engine has a name and a life, and main.py starts any engine alike)
 
     # --- operations
 
@@ -139,16 +127,10 @@ class Metrics:
 
     # --- read when the page is requested
 
-<<<<<<< HEAD
-    def watch(self, name: str, description: str, value: Callable[[], float]) -> None:
-        """Add a gauge whose value is read when the page is requested."""
-        Gauge(name, description, registry=self.registry).set_function(value)
-=======
     def watch(self, name: str, description: str, value: Callable[[], float], **labels: str) -> None:
-        """A gauge that is read when somebody looks."""
+        """Add a gauge whose value is read when the page is requested."""
         gauge = Gauge(name, description, list(labels), registry=self.registry)
         (gauge.labels(**labels) if labels else gauge).set_function(value)
->>>>>>> 2f6f5ce (An engine has a name and a life, and main.py starts any engine alike)
 
     def take(self, live: Mapping[str, int] | None, waiting: float) -> None:
         """Set the metrics that come from the database. `live` is None if the database can't be read or trusted."""

@@ -10,8 +10,8 @@ from app.domain.refusals import Refusal, RefusalCode
 from app.domain.start import StartRequest
 from app.domain.transfer import Status, Transfer, Type
 from app.ports import NoSuchCall, NotNow, Rejection
+from app.recording import Stale
 from app.storage.database import Database
-from app.transfers import Stale
 from tests.builders import CUSTOMER, tel, viewer
 from tests.stepping import Stepping
 
