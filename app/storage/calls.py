@@ -2,34 +2,30 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import replace
 
-from sqlalchemy import case, func, insert, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Call, CallStatus
+from app.storage import upsert
 from app.storage.columns import table, unsought
-from app.storage.counters import next_number
+from app.storage.counters import next_number, upcoming_number
 from app.storage.rows import call_from, call_row
 from app.storage.tables import CallRow
 
 calls = table(CallRow)
 CHANGES = "calls"
+NEXT_CHANGE = upcoming_number(CHANGES)
 MOST_PARTIES = 100
 
 
 async def save(connection: AsyncConnection, call: Call) -> bool:
-    """Record what the engine told, if it is news: of two tellings the one with the higher revision counts."""
-    known = (await connection.execute(select(calls.c.revision, calls.c.version).where(calls.c.id == call.id))).first()
-    if known is not None and known.revision >= call.revision:
-        return False
-    seq = await next_number(connection, call.customer_id, CHANGES)
-    row = call_row(replace(call, version=known.version + 1 if known else 1)) | {"seq": seq}
-    if known is None:
-        await connection.execute(insert(calls).values(row))
-    else:
-        await connection.execute(update(calls).where(calls.c.id == call.id).values(row))
-    return True
+    """Record what the engine reports, and return whether it is news. Only news takes a number of the change feed."""
+    row = call_row(call) | {"sequence_of": call.customer_id}
+    is_news = await upsert.save(connection, calls, row, upsert.is_newer, NEXT_CHANGE)
+    if is_news:
+        await next_number(connection, call.customer_id, CHANGES)  # the one that the row has
+    return is_news
 
 
 async def touch(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> None:

@@ -1,12 +1,12 @@
 """Bridges, as the engine last told of them."""
 
 from collections.abc import Collection
-from dataclasses import replace
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.calls import Conference, ConferenceStatus
+from app.storage import upsert
 from app.storage.columns import table, unsought
 from app.storage.rows import conference_from, conference_row
 from app.storage.tables import ConferenceRow
@@ -15,17 +15,8 @@ conferences = table(ConferenceRow)
 
 
 async def save(connection: AsyncConnection, conference: Conference) -> bool:
-    """Record what the engine told, if it is news."""
-    of_it = conferences.c.id == conference.id
-    known = (await connection.execute(select(conferences.c.revision, conferences.c.version).where(of_it))).first()
-    if known is None:
-        await connection.execute(insert(conferences).values(conference_row(replace(conference, version=1))))
-        return True
-    if known.revision >= conference.revision:
-        return False
-    row = conference_row(replace(conference, version=known.version + 1))
-    await connection.execute(update(conferences).where(of_it).values(row))
-    return True
+    """Record what the engine reports, and return whether it is news."""
+    return await upsert.save(connection, conferences, conference_row(conference), upsert.is_newer)
 
 
 async def by_id(connection: AsyncConnection, conference_id: str) -> Conference | None:

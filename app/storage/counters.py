@@ -1,6 +1,6 @@
 """Gapless numbers: each customer's own sequences, given in the transaction that uses them."""
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ScalarSelect, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.storage.columns import table
@@ -20,6 +20,17 @@ async def next_number(connection: AsyncConnection, customer_id: str, name: str, 
         await connection.execute(insert(counters).values(customer_id=customer_id, name=name, value=count))
         return count
     return number
+
+
+def upcoming_number(name: str) -> ScalarSelect[int]:
+    """Return an expression for the number that `next_number` gives next to the customer in parameter `sequence_of`.
+
+    Take the number in the same transaction. PostgreSQL locks the counter until the end of the transaction; SQLite has
+    one writer.
+    """
+    this = (counters.c.customer_id == bindparam("sequence_of")) & (counters.c.name == name)
+    last = select(counters.c.value).where(this).with_for_update().scalar_subquery()
+    return select(func.coalesce(last, 0) + 1).scalar_subquery()
 
 
 async def last_number(connection: AsyncConnection, customer_id: str, name: str) -> int:

@@ -1,14 +1,15 @@
-"""Groupcalls: the dialling of a transfer's destinations, as one resource. They follow the transfer and its legs."""
+"""Groupcalls. Each follows its transfer and the legs of the transfer."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, Text, and_, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.calls import CallStatus, Groupcall, GroupcallStatus
+from app.domain.calls import CallStatus, Groupcall
+from app.domain.groupcalls import ends_with_its_legs, groupcall_of, leg_ended
 from app.domain.transfer import Transfer
+from app.storage import upsert
 from app.storage.columns import table, unsought
 from app.storage.rows import groupcall_from, groupcall_row
 from app.storage.tables import CallRow, GroupcallRow
@@ -18,51 +19,30 @@ calls = table(CallRow)
 
 
 async def follow_transfer(connection: AsyncConnection, t: Transfer) -> None:
-    """Record what the dialling is like now, if that is news."""
-    known = await _by_id(connection, t.groupcall_id)
-    if known and known.customer_id != t.customer_id:
-        return
-    now = replace(await _present(connection, t), version=known.version + 1 if known else 1)
-    if known is None:
-        await connection.execute(insert(groupcalls).values(groupcall_row(now)))
-    elif _differs(known, now):
-        row = groupcall_row(now)
-        await connection.execute(update(groupcalls).where(groupcalls.c.id == now.id).values(row))
+    """Record the groupcall as it is after a change of its transfer."""
+    legs_up = () if t.open_attempts else await _legs_up(connection, t.groupcall_id)
+    await _save(connection, groupcall_of(t, legs_up))
 
 
 async def follow_leg(connection: AsyncConnection, groupcall_id: str, at: datetime) -> None:
-    """A leg has ended: the groupcall ends with the last one, when no more are to come."""
-    known = await _by_id(connection, groupcall_id)
-    if known is None or known.status is GroupcallStatus.HANGUP:
-        return
-    hunting = known.status is GroupcallStatus.PROGRESSING and known.answer_call_id is None
-    if not hunting and not await _legs_up(connection, groupcall_id):
-        ended = replace(known, status=GroupcallStatus.HANGUP, version=known.version + 1, tm_update=at)
-        await connection.execute(update(groupcalls).where(groupcalls.c.id == known.id).values(groupcall_row(ended)))
+    """Record the groupcall as it is after the end of one of its legs."""
+    known = await _lock(connection, groupcall_id)
+    if known and ends_with_its_legs(known):
+        await _save(connection, leg_ended(known, await _legs_up(connection, groupcall_id), at))
 
 
-async def _present(connection: AsyncConnection, t: Transfer) -> Groupcall:
-    return Groupcall(
-        id=t.groupcall_id,
-        customer_id=t.customer_id,
-        status=await _status(connection, t),
-        source=t.transferer_address,
-        destinations=t.transferee_addresses,
-        ring_method=t.ring_method,
-        call_ids=tuple(attempt.call_id for attempt in t.attempts),
-        answer_call_id=t.transferee_call_id,
-        tm_create=t.tm_create,
-        tm_update=t.tm_update,
+async def _save(connection: AsyncConnection, groupcall: Groupcall) -> None:
+    await upsert.save(connection, groupcalls, groupcall_row(groupcall), _differs)
+
+
+def _differs(stored: upsert.Columns, new: upsert.Columns) -> ColumnElement[bool]:
+    """A groupcall has no revision of its own: it is news when one of the columns that can change has changed."""
+    differs = or_(
+        stored.status != new.status,
+        cast(stored.call_ids, Text) != cast(new.call_ids, Text),  # PostgreSQL can't compare JSON
+        stored.answer_call_id.is_distinct_from(new.answer_call_id),
     )
-
-
-async def _status(connection: AsyncConnection, t: Transfer) -> GroupcallStatus:
-    if t.open_attempts:
-        return GroupcallStatus.PROGRESSING
-    up = await _legs_up(connection, t.groupcall_id)
-    if t.transferee_call_id in up:
-        return GroupcallStatus.PROGRESSING
-    return GroupcallStatus.HANGINGUP if up else GroupcallStatus.HANGUP
+    return and_(stored.customer_id == new.customer_id, differs)
 
 
 async def _legs_up(connection: AsyncConnection, groupcall_id: str) -> set[str]:
@@ -70,12 +50,10 @@ async def _legs_up(connection: AsyncConnection, groupcall_id: str) -> set[str]:
     return set((await connection.scalars(up)).all())
 
 
-def _differs(known: Groupcall, now: Groupcall) -> bool:
-    return (known.status, known.call_ids, known.answer_call_id) != (now.status, now.call_ids, now.answer_call_id)
-
-
-async def _by_id(connection: AsyncConnection, groupcall_id: str) -> Groupcall | None:
-    row = (await connection.execute(select(groupcalls).where(groupcalls.c.id == groupcall_id))).mappings().first()
+async def _lock(connection: AsyncConnection, groupcall_id: str) -> Groupcall | None:
+    """Read the groupcall, and keep other writers from changing it until the end of the transaction."""
+    this = select(groupcalls).where(groupcalls.c.id == groupcall_id).with_for_update()
+    row = (await connection.execute(this)).mappings().first()
     return groupcall_from(row) if row else None
 
 

@@ -4,25 +4,29 @@ import asyncio
 import gc
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.addresses import Address, AddressType
-from app.domain.transfer import Status
-from app.storage import calls, events, transfers
+from app.domain.calls import ConferenceStatus
+from app.domain.groupcalls import groupcall_of
+from app.domain.transfer import DialOutcome, Status
+from app.storage import calls, conferences, events, groupcalls, transfers
 from app.storage.columns import metadata, wire_time
 from app.storage.counters import last_number, next_number
 from app.storage.database import Database
 from app.telephony.simulator import bridges, phones
 from app.telephony.simulator.phones import Phone
-from tests.builders import BRIDGE, CUSTOMER, HELD, NOON, TRANSFERER, call, ended, leg, transfer, uid
+from tests.builders import BRIDGE, CUSTOMER, HELD, LEG, NOON, TRANSFERER, bridge, call, ended, leg, transfer, uid
 
 
 async def test_the_migrations_make_the_tables_of_the_models(database: Database) -> None:
@@ -41,6 +45,8 @@ def test_the_migrations_know_the_tables_of_every_engine(empty_database: Path) ->
 
 CHECK = """
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from alembic import command
 from sqlalchemy import create_engine
 from app.storage.migrations.run import configuration
@@ -202,6 +208,75 @@ async def test_of_two_tellings_of_a_call_the_newer_counts(database: Database) ->
         assert not await calls.save(connection, last)
         found = await calls.by_ids(connection, first.customer_id, [first.id])
     assert found == {first.id: replace(last, version=1)}
+
+
+async def test_only_news_of_a_call_takes_a_number_of_the_change_feed(database: Database) -> None:
+    first, last = call(), ended(call())
+    async with database.writing() as connection:
+        for one in (last, first, last):
+            await calls.save(connection, one)
+        assert await last_number(connection, CUSTOMER, calls.CHANGES) == 1
+        assert await calls.save(connection, call(HELD))
+        numbers = (await connection.execute(select(calls.calls.c.id, calls.calls.c.seq))).all()
+    assert {row.id: row.seq for row in numbers} == {first.id: 1, HELD: 2}
+
+
+async def test_of_two_reports_on_a_bridge_the_newer_counts(database: Database) -> None:
+    first, last = bridge(), replace(bridge(), status=ConferenceStatus.TERMINATED, tm_end=NOON, revision=2)
+    async with database.writing() as connection:
+        news = [await conferences.save(connection, one) for one in (first, last, first, last)]
+        assert news == [True, True, False, False]
+        assert await conferences.by_id(connection, BRIDGE) == replace(last, version=2)
+
+
+async def test_a_report_is_compared_and_recorded_in_one_statement(database: Database) -> None:
+    """A writer that reads first and writes afterwards would need the database to itself."""
+    verbs: list[str] = []
+    async with database.writing() as connection:
+        await calls.save(connection, call(HELD))  # begins the customer's change feed
+    with statements(database, verbs):
+        async with database.writing() as connection:
+            await conferences.save(connection, bridge())
+            await conferences.save(connection, bridge())
+            await calls.save(connection, call())
+            await calls.save(connection, call())
+    assert verbs == ["BEGIN", "INSERT", "INSERT", "INSERT", "UPDATE", "INSERT"]
+
+
+@contextmanager
+def statements(database: Database, verbs: list[str]) -> Iterator[None]:
+    def note(_connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        verbs.append(statement.split()[0])
+
+    for engine in database.engines:
+        event.listen(engine, "before_cursor_execute", note)
+    yield
+    for engine in database.engines:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def test_a_groupcall_has_a_new_version_only_when_it_has_changed(database: Database) -> None:
+    ringing = transfer(Status.RINGING)
+    answered = replace(
+        ringing,
+        transferee_call_id=LEG,
+        attempts=tuple(replace(a, outcome=DialOutcome.ANSWERED) for a in ringing.attempts),
+    )
+    async with database.writing() as connection:
+        await calls.save(connection, leg(LEG, groupcall_id=ringing.groupcall_id))
+        for t in (ringing, replace(ringing, note="new"), answered, answered):
+            await groupcalls.follow_transfer(connection, t)
+        found = await groupcalls.by_ids(connection, CUSTOMER, [ringing.groupcall_id])
+    assert found == {ringing.groupcall_id: replace(groupcall_of(answered, {LEG}), version=2)}
+
+
+async def test_a_groupcall_of_another_customer_is_left_alone(database: Database) -> None:
+    theirs = replace(transfer(Status.RINGING), customer_id=uid("another"))
+    async with database.writing() as connection:
+        await groupcalls.follow_transfer(connection, theirs)
+        await groupcalls.follow_transfer(connection, transfer(Status.CONSULTING))
+        found = await groupcalls.by_ids(connection, theirs.customer_id, [theirs.groupcall_id])
+    assert found == {theirs.groupcall_id: replace(groupcall_of(theirs, ()), version=1)}
 
 
 async def test_the_log_of_each_customer_is_gapless(database: Database) -> None:
