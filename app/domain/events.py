@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from app.domain.life import Change
 from app.domain.steps import COMMANDS, Trigger
-from app.domain.transfer import Outcome, Party, Reason, SpeakingTo, Status, Transfer, Type, derived_id
+from app.domain.transfer import TERMINAL, Outcome, Party, Reason, SpeakingTo, Status, Transfer, Type, derived_id
 
 
 class EventKind(StrEnum):
@@ -42,7 +42,7 @@ class Event:
     @property
     def is_last(self) -> bool:
         """Whether the transfer has ended with it, or before it."""
-        return self.status in {Status(outcome) for outcome in Outcome}
+        return self.status in TERMINAL
 
 
 ACTORS = {

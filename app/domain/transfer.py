@@ -210,6 +210,16 @@ class Transfer:
         return (self.transferer_call_id, *self.held_call_ids, *self.leg_ids)
 
     @property
+    def roles(self) -> dict[str, Party]:
+        """The part that each of these calls has."""
+        return {
+            **dict.fromkeys(self.leg_ids, Party.DESTINATION),
+            **dict.fromkeys(self.recall_call_ids, Party.TRANSFERER),
+            **dict.fromkeys(self.held_call_ids, Party.HELD),
+            self.transferer_call_id: Party.TRANSFERER,
+        }
+
+    @property
     def undialled(self) -> tuple[Address, ...]:
         return self.transferee_addresses[len(self.attempts) :]
 

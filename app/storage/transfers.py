@@ -20,7 +20,7 @@ parties = table(PartyRow)
 async def add(connection: AsyncConnection, transfer: Transfer) -> None:
     """Raises IntegrityError when the call or the bridge has a live transfer, or the idempotency key is taken."""
     await connection.execute(insert(transfers).values(transfer_row(transfer)))
-    await _add_parties(connection, transfer.id, _roles(transfer))
+    await _add_parties(connection, transfer.id, transfer.roles)
     await calls.touch(connection, transfer.customer_id, _present(transfer))
 
 
@@ -39,12 +39,12 @@ async def replace(connection: AsyncConnection, before: Transfer, after: Transfer
 
 def changes_parties(before: Transfer | None, after: Transfer) -> bool:
     """Whether a call may get another live transfer by this change, or lose its own."""
-    return before is None or before.is_live is not after.is_live or not _roles(after).keys() <= _roles(before).keys()
+    return before is None or before.is_live is not after.is_live or not set(after.party_ids) <= set(before.party_ids)
 
 
 async def _follow_parties(connection: AsyncConnection, after: Transfer) -> None:
     known = await _party_ids(connection, after.id)  # also those who have left, and may have come back
-    new = {id_: role for id_, role in _roles(after).items() if id_ not in known}
+    new = {id_: role for id_, role in after.roles.items() if id_ not in known}
     await _add_parties(connection, after.id, new)
     joined = [id_ for id_ in _present(after) if id_ in new]
     await calls.touch(connection, after.customer_id, joined if after.is_live else known)
@@ -57,15 +57,6 @@ async def _party_ids(connection: AsyncConnection, transfer_id: str) -> Collectio
 def _present(t: Transfer) -> tuple[str, ...]:
     """The calls that are up already. A leg is not: its call is news by itself when the engine first tells of it."""
     return t.transferer_call_id, *t.held_call_ids
-
-
-def _roles(t: Transfer) -> dict[str, Party]:
-    return {
-        **{attempt.call_id: Party.DESTINATION for attempt in t.attempts},
-        **dict.fromkeys(t.recall_call_ids, Party.TRANSFERER),
-        **dict.fromkeys(t.held_call_ids, Party.HELD),
-        t.transferer_call_id: Party.TRANSFERER,
-    }
 
 
 async def _add_parties(connection: AsyncConnection, transfer_id: str, roles: dict[str, Party]) -> None:
