@@ -102,9 +102,9 @@ def _without(row: RowMapping, *names: str) -> Transfer:
 
 
 async def live_ids_of_call(connection: AsyncConnection, call: Call) -> list[str]:
-    """The live transfers that a report on this call may concern: by its part, or by the bridge it is in."""
+    """The live transfers that a report on this call may concern: by its part, and by the bridge it is in."""
     by_part = (
-        select(transfers.c.id)
+        select(transfers.c.id, transfers.c.confbridge_id)
         .join(parties, parties.c.transfer_id == transfers.c.id)
         .where(
             parties.c.call_id == call.id,
@@ -112,11 +112,11 @@ async def live_ids_of_call(connection: AsyncConnection, call: Call) -> list[str]
             transfers.c.tm_end.is_(None),
         )
     )
-    found = list((await connection.scalars(by_part)).all())
-    if found or call.confbridge_id is None:
-        return found
+    found = {row.id: row.confbridge_id for row in await connection.execute(by_part)}
+    if call.confbridge_id is None or call.confbridge_id in found.values():
+        return list(found)
     in_bridge = await live_of_bridge(connection, call.customer_id, call.confbridge_id)
-    return [in_bridge.id] if in_bridge else []
+    return [*found, in_bridge.id] if in_bridge else list(found)
 
 
 async def ended_ids_of_calls(connection: AsyncConnection, call_ids: Collection[str]) -> list[str]:

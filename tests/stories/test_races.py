@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -127,6 +128,22 @@ async def _try(act: Act, house: Stepping, t: Transfer) -> None:
             await act(house, t)
         except Refusal as refusal:
             assert refusal.code is RefusalCode.ILLEGAL_TRANSITION  # noqa: PT017 - which refusal it is matters
+
+
+async def test_a_party_who_moves_between_the_bridges_of_two_transfers_is_held_by_the_other_one(
+    database: Database,
+) -> None:
+    async with Stepping.in_(database) as house:
+        talks = await house.talk("+15551000003"), await house.talk()
+        (left, joined) = [
+            await house.start(StartRequest(Type.ATTENDED, talk.agent_call_id, (tel("+15553000107"),))) for talk in talks
+        ]
+        await house.settle()
+        mover = await house.call(talks[0].caller_call_id)
+        moved = replace(mover, confbridge_id=talks[1].conference_id, revision=mover.revision + 1)
+        await house.recovery.hear(moved)
+        assert mover.id not in (await house.see(left.id)).held_call_ids
+        assert mover.id in (await house.see(joined.id)).held_call_ids
 
 
 async def test_a_race_that_does_not_end_is_a_fault(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
