@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 1.0
 AT_ONCE = 500
 """Ids in one statement: a database takes only so many values."""
+HEAR_SECONDS = 1.0
+"""How long a timer that is due waits for the engine's word; every other timer waits with it."""
 FAULT_SECONDS = 10.0
 """How long a transfer that we fail at is left alone before it is tried again."""
 
@@ -170,8 +172,10 @@ class Recovery:
             return
         async with self._database.reading() as connection:
             parties = [await stored.party_ids(connection, ids) for ids in pieces(transfer_ids, AT_ONCE)]
-        with suppress(EngineUnavailable):
-            await self._calls.hear(*await self._telephony.look_up(list(chain(*parties))))
+        with suppress(EngineUnavailable, TimeoutError):
+            async with asyncio.timeout(HEAR_SECONDS):
+                told = await self._telephony.look_up(list(chain(*parties)))
+            await self._calls.hear(*told)
         await self._each(self._transfers.look, transfer_ids)
 
     async def _sweep(self) -> None:

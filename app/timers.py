@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from app.domain.life import Change
+from app.domain.transfer import Status
 from app.ports import Clock
 
 
@@ -44,17 +45,22 @@ class Timers:
     def follow(self, change: Change) -> None:
         """Start, replace or stop the timer that a recorded change is about."""
         t = change.after
+        if t.status is Status.MERGED:
+            return  # should the merge be refused, the consultation's timer runs on as if it had never stopped
         if t.tm_deadline is None:
             self._alarms.pop(t.id, None)
-        elif change.before is None or change.before.tm_deadline != t.tm_deadline:
+        elif not self._knows(t.id, t.tm_deadline):
             self._set(t.id, t.tm_deadline, t.tm_update)
 
     def take_over(self, stored: Iterable[tuple[str, datetime]], now: datetime) -> None:
         """Run the timers that are stored, and that this process does not know yet."""
         for transfer_id, deadline in stored:
-            known = self._alarms.get(transfer_id)
-            if known is None or known.deadline != deadline:
+            if not self._knows(transfer_id, deadline):
                 self._set(transfer_id, deadline, now)
+
+    def _knows(self, transfer_id: str, deadline: datetime) -> bool:
+        known = self._alarms.get(transfer_id)
+        return known is not None and known.deadline == deadline
 
     def _set(self, transfer_id: str, deadline: datetime, now: datetime) -> None:
         seconds = (deadline - now).total_seconds()

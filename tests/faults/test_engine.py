@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app import recovery
 from app.brokers.memory import MemoryBroker
-from app.domain.calls import Call
+from app.domain.calls import Call, Conference
 from app.domain.orders import Order, OrderKind
 from app.ports import OrderRefused, Report, utc_now
 from app.storage.database import Database
@@ -68,6 +68,28 @@ async def test_an_engine_that_is_away_for_a_minute_is_made_up_for(tmp_path: Path
         started = await desk.start(idle, "0101")
         await desk.until(started, "CONSULTING")
         (await World.read(served.house.database)).check_at_rest()
+
+
+class Mute(Simulator):
+    """Does not answer when it is asked how its calls are."""
+
+    asked = 0
+
+    async def look_up(self, *ids: Collection[str]) -> Sequence[Call | Conference]:
+        self.asked += 1
+        await asyncio.Event().wait()
+        return ()
+
+
+async def test_an_engine_that_says_nothing_stops_no_timer(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    database = Database(settings.url)
+    engine = Mute(database, utc_now, pace=settings.simulator_pace)
+    async with inside(settings, database=database, simulator=engine) as served:
+        desk = Desk(served.client())
+        t = await desk.start(await desk.talk(), "0107", ringTimeout=1)
+        assert ending(await desk.until_ended(t)) == ("FAILED", "TIMEOUT", "RETURNED", "SYSTEM")
+        assert engine.asked
 
 
 async def test_an_engine_that_restarts_ends_what_it_forgot(tmp_path: Path) -> None:

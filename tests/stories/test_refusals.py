@@ -235,6 +235,22 @@ async def test_a_clock_that_is_set_changes_no_ringing_time(database: Database, h
         assert t.tm_create <= t.tm_update <= t.tm_end
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_merge_that_is_refused_gives_back_the_seconds_that_were_left(database: Database, hours: int) -> None:
+    """Whatever the clock has been set to since the answer."""
+    async with Stepping.in_(database) as house:
+        t = await consulting(house, consult_timeout=60)
+        house.set_ahead = timedelta(hours=hours)
+        await house.pass_(30)
+        house.simulator.refuses = lambda order: order.kind is K.OPEN
+        with pytest.raises(Refusal):
+            await house.tell(house.transfers.merge(viewer(), t.id))
+        await house.pass_(29)
+        assert (await house.see(t.id)).status is S.CONSULTING
+        await house.pass_(2)
+        assert (await house.see(t.id)).outcome_reason == "CONSULT_TIMEOUT"
+
+
 async def test_after_a_restart_the_stored_deadline_decides(database: Database) -> None:
     async with Stepping.in_(database) as house:
         talk = await house.talk()
