@@ -11,6 +11,7 @@ from app.calls import Calls
 from app.domain.calls import Call, CallHangupReason, CallStatus
 from app.domain.effects import Cause, Rules
 from app.domain.life import advance
+from app.domain.orders import OrderKind
 from app.domain.sightings import refused
 from app.domain.steps import Trigger
 from app.ports import (
@@ -150,7 +151,8 @@ class Dispatch:
         async with self._transfers.recording() as recording:
             t = await transfers.by_id(recording.connection, waiting.transfer_id)
             assert t is not None
-            follows = refused(t, waiting.order, waiting.version, give_up)
+            joins = await orders.waits(recording.connection, t.id, kind=OrderKind.JOIN, call_id=waiting.order.call_id)
+            follows = refused(t, waiting.order, waiting.version, give_up, has_joined=not joins)
             if not follows and not give_up:
                 await orders.count_try(recording.connection, waiting.id)
             elif await orders.settle(recording.connection, waiting.id, orders.REFUSED):
@@ -169,7 +171,7 @@ class Dispatch:
             await self._go_on(recording, waiting)
             return
         leg = waiting.order.call_id
-        cause = Cause(self._clock(), self._rules, leg, CallStatus.HANGUP, CallHangupReason.FAILED)
+        cause = Cause(self._clock(), self._rules, leg, CallStatus.HANGUP, CallHangupReason.FAILED, is_refused=True)
         await self._advance(recording, waiting, follows, cause)
 
     async def _advance(self, recording: Recording, waiting: RecordedOrder, trigger: Trigger, cause: Cause) -> None:

@@ -227,7 +227,7 @@ class Transfers:
                     break
                 t = changes[-1].after
             hang_ups = [Order(OrderKind.HANG_UP, call_id=leg) for leg in await self._strays(connection, t, known)]
-            await orders.add(connection, t, hang_ups)
+            await orders.add(connection, t, hang_ups, orders.OF_NO_CHANGE)
         if hang_ups:
             log.warning("hanging up %d legs that the transfer has done with", len(hang_ups))
             await self._broker.wake("orders")

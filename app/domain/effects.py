@@ -44,6 +44,8 @@ class Cause:
     """Of the token whose command it is."""
     edits: Mapping[str, Any] = field(default_factory=dict)
     """The new note and metadata, of an update."""
+    is_refused: bool = False
+    """The engine refused an order about the call. A refused dial may have been carried out before, unconfirmed."""
 
 
 Orders = tuple[Order, ...]
@@ -199,7 +201,8 @@ def record_leg(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
         return _settle(replace(t, tm_ringing=t.tm_ringing or cause.at), (cause.call_id,), DialOutcome.RINGING, None), ()
     if cause.call_status is CallStatus.HANGUP:
         outcome = FAILURES.get(cause.hangup_reason or CallHangupReason.UNKNOWN, DialOutcome.NO_ANSWER)
-        return _settle(t, (cause.call_id,), outcome, cause.at, cause.hangup_reason), ()
+        hang_up = _each(OrderKind.HANG_UP, (cause.call_id,)) if cause.is_refused else ()
+        return _settle(t, (cause.call_id,), outcome, cause.at, cause.hangup_reason), hang_up
     return t, ()
 
 

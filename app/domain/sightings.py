@@ -13,7 +13,7 @@ from app.domain.calls import Call, CallHangupBy, CallStatus, Conference, RingMet
 from app.domain.effects import Cause, Rules, as_before
 from app.domain.orders import Order, OrderKind
 from app.domain.steps import Trigger
-from app.domain.transfer import DialOutcome, HeldParty, Status, Timer, Transfer
+from app.domain.transfer import DialOutcome, HeldParty, Outcome, Status, Timer, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +118,20 @@ def _left_at(call: Call) -> datetime:
 def strays(t: Transfer, calls: Mapping[str, Call]) -> list[str]:
     """Return the legs that are up outside the bridge although the transfer has done with them.
 
-    The engine may carry out a dial long after the transfer has given it up.
+    The engine may carry out a dial long after the transfer has given it up. A leg that the transfer has connected is
+    an ordinary call afterwards: it may leave the bridge, and stay up.
     """
-    awaited = {t.recall_call_id, t.transferee_call_id, *(a.call_id for a in t.open_attempts)} if t.is_live else {}
-    legs = (calls[id_] for id_ in t.leg_ids if id_ in calls and id_ not in awaited)
+    wanted = {t.recall_call_id, *(a.call_id for a in t.open_attempts)}
+    if t.is_live or t.outcome in (Outcome.COMPLETED, Outcome.ABANDONED):
+        wanted.add(t.transferee_call_id)
+    legs = (calls[id_] for id_ in t.leg_ids if id_ in calls and id_ not in wanted)
     return [leg.id for leg in legs if leg.is_up and leg.confbridge_id is None]
 
 
-def refused(t: Transfer, order: Order, version: int, is_last_try: bool) -> Trigger | None:
+def refused(t: Transfer, order: Order, version: int, is_last_try: bool, has_joined: bool) -> Trigger | None:
     """Return the trigger that follows when the engine refuses an order. None: it is tried again, or given up.
 
-    `version`: that of the change that the order follows from.
+    `version`: that of the change that the order follows from. `has_joined`: no order to let the call in waits.
     """
     if t.status is Status.STARTING:
         return Trigger.REFUSED
@@ -137,7 +140,7 @@ def refused(t: Transfer, order: Order, version: int, is_last_try: bool) -> Trigg
     if order.kind is OrderKind.JOIN and t.counts_on(order.call_id):
         return Trigger.JOIN_REFUSED if is_last_try else None
     if order.kind in (OrderKind.HOLD, OrderKind.JOIN) and order.call_id == t.transferee_call_id and t.outcome is None:
-        return Trigger.DESTINATION_LEFT
+        return None if has_joined else Trigger.DESTINATION_LEFT
     if order.kind is OrderKind.DIAL and order.call_id == t.recall_call_id:
         return Trigger.RECALL_ENDED
     if order.kind is OrderKind.DIAL and any(a.call_id == order.call_id for a in t.open_attempts):

@@ -18,6 +18,8 @@ WAITING = "WAITING"
 CONFIRMED = "CONFIRMED"
 REFUSED = "REFUSED"
 OVERRULED = "OVERRULED"
+OF_NO_CHANGE = 0
+"""The version of an order that follows from no change of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,15 @@ class RecordedOrder:
     transfer_id: str
     customer_id: str
     version: int
-    """Of the change that it follows from."""
+    """Of the change that it follows from, or OF_NO_CHANGE."""
     tries: int
     order: Order
 
 
-async def add(connection: AsyncConnection, transfer: Transfer, new: Sequence[Order]) -> None:
+async def add(
+    connection: AsyncConnection, transfer: Transfer, new: Sequence[Order], version: int | None = None
+) -> None:
+    """`version`: of the change that they follow from; by default the transfer's present one."""
     if not new:
         return
     last = await connection.execute(
@@ -42,7 +47,7 @@ async def add(connection: AsyncConnection, transfer: Transfer, new: Sequence[Ord
             "transfer_id": transfer.id,
             "customer_id": transfer.customer_id,
             "position": position,
-            "version": transfer.version,
+            "version": transfer.version if version is None else version,
             "state": WAITING,
             "tries": 0,
             "kind": order.kind.value,

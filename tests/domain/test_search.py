@@ -105,9 +105,10 @@ def settled(world: World) -> Iterator[World]:
     """The engine's word on the first order that waits."""
     (version, order), *rest = world.orders
     last = () if rest else advance(world.t, T.CONFIRMED, cause())
+    has_joined = not any((o.kind, o.call_id) == (OrderKind.JOIN, order.call_id) for _, o in world.orders)
     yield after(world, last, 1)
     for is_last_try in (False, True):
-        follows = refused(world.t, order, version, is_last_try)
+        follows = refused(world.t, order, version, is_last_try, has_joined)
         if follows:
             yield after(world, advance(world.t, follows, cause(order.call_id, CallStatus.HANGUP)), 1)
         elif is_last_try:

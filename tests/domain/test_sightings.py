@@ -27,7 +27,7 @@ JOINING = Order(K.JOIN, LEG, BRIDGE)
     ],
 )
 def test_what_follows_from_a_refused_order(t: Transfer, order: Order, follows: Trigger | None) -> None:
-    assert refused(t, order, version=t.version, is_last_try=False) is follows
+    assert refused(t, order, version=t.version, is_last_try=False, has_joined=False) is follows
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_what_follows_from_a_refused_order(t: Transfer, order: Order, follows: T
 )
 def test_an_outcome_that_needs_a_party_in_the_bridge_waits_for_every_try(t: Transfer, joining: str) -> None:
     order = Order(K.JOIN, joining, BRIDGE)
-    assert refused(t, order, version=t.version, is_last_try=False) is None
-    assert refused(t, order, version=t.version, is_last_try=True) is T.JOIN_REFUSED
+    assert refused(t, order, version=t.version, is_last_try=False, has_joined=False) is None
+    assert refused(t, order, version=t.version, is_last_try=True, has_joined=False) is T.JOIN_REFUSED
 
 
 def test_a_cancelled_consultation_does_not_need_its_destination() -> None:
     t = transfer(S.ENDING, outcome=Outcome.CANCELLED, transferee_call_id=LEG)
-    assert refused(t, JOINING, version=t.version, is_last_try=True) is None
+    assert refused(t, JOINING, version=t.version, is_last_try=True, has_joined=False) is None
 
 
 @pytest.mark.parametrize("status", [S.STARTING, S.RINGING])
@@ -72,13 +72,14 @@ def test_a_leg_that_a_late_dial_lets_ring_is_astray() -> None:
 def test_a_leg_that_is_waited_for_in_the_bridge_or_gone_is_not_astray() -> None:
     assert strays(transfer(S.RINGING), {LEG: leg(LEG)}) == []
     assert strays(transfer(S.CONSULTING), {LEG: leg(LEG, CallStatus.PROGRESSING)}) == []
-    assert strays(
-        transfer(S.COMPLETED),
-        {
-            LEG: leg(
-                LEG,
-                CallStatus.PROGRESSING,
-            )
-        },
-    ) == [LEG]
     assert strays(transfer(S.CANCELLED), {LEG: ended(leg(LEG))}) == []
+
+
+@pytest.mark.parametrize("t", [transfer(S.COMPLETED), transfer(S.ABANDONED, transferee_call_id=LEG)])
+def test_a_destination_that_was_connected_may_leave_the_bridge_when_the_transfer_has_ended(t: Transfer) -> None:
+    assert strays(t, {LEG: leg(LEG, CallStatus.PROGRESSING)}) == []
+
+
+def test_a_destination_that_is_in_the_bridge_is_not_lost_by_a_hold_that_is_refused() -> None:
+    order = Order(K.HOLD, LEG)
+    assert refused(transfer(S.CONSULTING), order, version=3, is_last_try=True, has_joined=True) is None

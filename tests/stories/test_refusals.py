@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -42,6 +43,11 @@ def of(kind: OrderKind, call_id: str | None) -> Callable[[Order], bool]:
     return lambda order: (order.kind, order.call_id) == (kind, call_id)
 
 
+def once(kind: OrderKind, times: int = 1) -> Callable[[Order], bool]:
+    left = iter([True] * times)
+    return lambda order: order.kind is kind and next(left, False)
+
+
 async def test_a_destination_that_can_not_join_is_hung_up_and_the_caller_released(database: Database) -> None:
     async with Stepping.in_(database) as house:
         t = await ringing_blind(house)
@@ -78,8 +84,7 @@ async def test_a_transferer_who_can_not_be_let_back_in_is_hung_up_and_the_caller
 async def test_a_join_that_is_refused_for_a_while_only_takes_longer(database: Database) -> None:
     async with Stepping.in_(database) as house:
         t = await ringing_blind(house)
-        tries = iter((True, True))
-        house.simulator.refuses = lambda order: order.kind is K.JOIN and next(tries, False)
+        house.simulator.refuses = once(K.JOIN, 2)
         await house.simulator.answer(CUSTOMER, t.leg_ids[0])
         await house.settle()
         assert (await house.see(t.id)).status is S.COMPLETED
@@ -156,6 +161,48 @@ async def test_a_refused_merge_answers_when_all_is_as_it_was(database: Database)
         assert (back.status, back.timer, back.tm_deadline) == (S.CONSULTING, Timer.CONSULT, t.tm_deadline)
 
 
+async def test_a_swap_that_was_taken_back_before_it_was_refused_costs_no_destination(database: Database) -> None:
+    async with Stepping.in_(database) as house:
+        t = await consulting(house)
+        swaps = []
+        for side in (SpeakingTo.HELD, SpeakingTo.DESTINATION):
+            async with house.broker.listen("orders") as recorded:
+                swaps.append(asyncio.ensure_future(house.transfers.swap(viewer(), t.id, side)))
+                await recorded()
+        house.simulator.refuses = once(K.HOLD)
+        await house.settle()
+        for swapped in await asyncio.gather(*swaps):
+            assert (swapped.status, swapped.speaking_to) == ("CONSULTING", "DESTINATION")
+        await house.check_at_rest()
+
+
+async def test_a_destination_is_not_lost_when_taking_a_swap_back_needs_two_tries(database: Database) -> None:
+    async with Stepping.in_(database) as house:
+        t = await consulting(house)
+        await house.tell(house.transfers.swap(viewer(), t.id, SpeakingTo.HELD))
+        house.simulator.refuses = once(K.HOLD, 2)
+        with pytest.raises(Refusal):
+            await house.tell(house.transfers.swap(viewer(), t.id, SpeakingTo.DESTINATION))
+        t = await house.see(t.id)
+        assert (t.status, t.speaking_to) == ("CONSULTING", "HELD")
+        await house.check_at_rest()
+
+
+async def test_a_leg_that_can_not_be_hung_up_takes_no_swap_back(database: Database) -> None:
+    async with Stepping.in_(database) as house:
+        talk = await house.talk()
+        t = await house.start(StartRequest(Type.ATTENDED, talk.agent_call_id, (SILENT, OTHER)))
+        await house.settle()
+        answered, loser = t.leg_ids
+        house.simulator.refuses = of(K.HANG_UP, loser)
+        await house.simulator.answer(CUSTOMER, answered)
+        await house.settle()
+        await house.tell(house.transfers.swap(viewer(), t.id, SpeakingTo.HELD))
+        await house.simulator.answer(CUSTOMER, loser)
+        await house.settle()
+        assert (await house.see(t.id)).speaking_to is SpeakingTo.HELD
+
+
 async def test_a_held_party_who_is_alone_once_the_others_have_left_is_released(database: Database) -> None:
     """Two are held in a conference; one leaves at the moment when the transfer fails."""
     async with Stepping.in_(database) as house:
@@ -178,6 +225,46 @@ async def test_several_held_parties_who_are_released_stay_together(database: Dat
         for held in t.held_call_ids:
             assert (await house.call(held)).is_up
         await house.check_at_rest()
+
+
+async def test_a_dial_that_is_refused_after_it_was_carried_out_leaves_no_telephone_ringing(database: Database) -> None:
+    """The engine's first answer was lost."""
+    async with Stepping.in_(database) as house:
+        talk = await house.talk("+15551000003")
+        declines = tel("+15553000104")
+        request = StartRequest(
+            Type.BLIND,
+            talk.agent_call_id,
+            (declines, SILENT),
+            ring_method=RingMethod.LINEAR,
+            on_failure=FailurePolicy.RELEASE,
+        )
+        t = await house.start(request)
+        await house.settle()
+        await house.pass_(1)
+        await house.deliver()
+        dial = (await _recorded(house, t))[-1]
+        await house.simulator.carry_out(dial, CUSTOMER)
+        await house.deliver()
+        house.simulator.refuses = lambda order: order.kind is K.DIAL
+        await house.settle()
+        t = await house.see(t.id)
+        assert (t.status, t.outcome_reason) == ("FAILED", "UNREACHABLE")
+        assert dial.call_id
+        assert not (await house.call(dial.call_id)).is_up
+
+
+async def test_a_destination_that_leaves_the_bridge_long_after_the_transfer_is_left_alone(database: Database) -> None:
+    """The exchange parks the call, say: it is an ordinary call now."""
+    async with Stepping.in_(database) as house:
+        t = await consulting(house)
+        await house.transfers.complete(viewer(), t.id)
+        await house.settle()
+        assert t.transferee_call_id
+        parked = await house.call(t.transferee_call_id)
+        await house.recovery.hear(replace(parked, confbridge_id=None, revision=parked.revision + 1))
+        await house.settle()
+        assert (await house.call(t.transferee_call_id)).is_up
 
 
 async def _late_dial(house: Stepping) -> Order:
