@@ -32,12 +32,12 @@ from app.demo import Demo
 from app.dispatch import Dispatch
 from app.domain.effects import Rules
 from app.domain.viewer import Viewer
+from app.limits import TransportLimits
 from app.ports import Broker, Clock, Engine, Simulation, Telephony, utc_now
 from app.recovery import Recovery
 from app.server.auth import Keys, KeySet, PublicKey, Secret, Tokens
 from app.server.graphiql import graphiql
 from app.server.health import health
-from app.server.limits import TransportLimits
 from app.server.metrics import Metrics, metrics_page
 from app.server.protocol.endpoint import GraphQLEndpoint
 from app.server.protocol.journal import Journal

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from strawberry.http.websocket_origin import normalize_allowed_origins
 
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 
 OTEL = (
     "opentelemetry.sdk",

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from app.limits import TransportLimits
 from app.main import House, build_house, build_server
 from app.ports import Engine
-from app.server.limits import TransportLimits
 from app.server.wire.serve import DrainingServer, configure, listen
 from app.settings import Settings
 from app.telephony.simulator.simulator import Simulator

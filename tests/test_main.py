@@ -9,8 +9,8 @@ from graphql import DocumentNode, parse
 
 from app.api.metering.limits import Limits
 from app.api.schema import sdl
+from app.limits import TransportLimits
 from app.main import CantStart, build_house, build_server, build_tokens
-from app.server.limits import TransportLimits
 from app.settings import Settings
 from tests.builders import CUSTOMER
 

@@ -9,8 +9,8 @@ import pytest
 
 from app.api.metering import budget, cost, price
 from app.api.metering.limits import Limits
-from app.server.limits import TransportLimits
-from app.telephony.simulator.phones import NUMBERS
+from app.limits import TransportLimits
+from app.telephony.simulator.behaviour import NUMBERS
 from tests.readme.generated import diagram, settings_table
 from tests.readme.pages import API, HOUSE, PAGES, README, ROOT, SERVER, SIMULATOR, TESTS, block, rows, table
 

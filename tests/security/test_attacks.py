@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from app.domain.transfer import Status
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 from app.storage.columns import table
 from app.storage.database import Database
 from app.storage.rows import transfer_row

@@ -4,7 +4,7 @@ import ast
 import re
 
 from app.api.metering.limits import Limits
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 from tests.readme.pages import ROOT, SERVER, rows
 
 DEFAULT = "tests/security/test_attacks.py"

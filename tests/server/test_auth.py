@@ -22,9 +22,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from app.domain.viewer import Permission, Viewer
+from app.limits import TransportLimits
 from app.server.auth import KeySet, PublicKey, Secret, Tokens, bearer
 from app.server.errors import Unauthenticated, Unavailable
-from app.server.limits import TransportLimits
 from app.server.wire.serve import DrainingServer, configure, listen
 
 SECRET = "a secret that is only good for tests"

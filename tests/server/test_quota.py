@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 import pytest
 
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 from app.server.quota import address_key
 from tests.server.sockets import connected
 from tests.server.toy import site

@@ -19,8 +19,8 @@ from app.api.metering.budget import Budget, Charge
 from app.api.metering.limits import Limits
 from app.api.schema import Schema
 from app.domain.viewer import Permission, Viewer
+from app.limits import TransportLimits
 from app.server.auth import Secret, Tokens
-from app.server.limits import TransportLimits
 from app.server.metrics import Metrics
 from app.server.protocol.endpoint import GraphQLEndpoint
 from app.server.protocol.trusted import NOTHING_TRUSTED, TrustedDocuments

@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.execution.executor import Executor
 from app.domain.viewer import Viewer
+from app.limits import TransportLimits
 from app.ports import utc_now
 from app.server.auth import bearer
 from app.server.errors import TOO_MANY_CONNECTIONS, TransportError, Unavailable, masked
-from app.server.limits import TransportLimits
 from app.server.metrics import Metrics
 from app.server.protocol.inflight import InFlight
 from app.server.protocol.journal import Journal

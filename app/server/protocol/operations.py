@@ -14,6 +14,7 @@ from app.api.execution.document import Operation, Unreadable
 from app.api.execution.executor import Executor, Result
 from app.api.metering.budget import principal_of
 from app.domain.viewer import Viewer
+from app.limits import TransportLimits
 from app.server.errors import (
     BAD_USER_INPUT,
     EXECUTION_TIMEOUT,
@@ -25,7 +26,6 @@ from app.server.errors import (
     fault,
     formatted_error,
 )
-from app.server.limits import TransportLimits
 from app.server.protocol.journal import Journal
 from app.server.protocol.parameters import Parameters
 from app.server.protocol.trusted import TrustedDocuments

@@ -28,6 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDiscon
 from structlog.contextvars import bind_contextvars
 
 from app.domain.viewer import Viewer
+from app.limits import TransportLimits
 from app.server.auth import bearer
 from app.server.errors import (
     INTERNAL_SERVER_ERROR,
@@ -40,7 +41,6 @@ from app.server.errors import (
     formatted_error,
     masked,
 )
-from app.server.limits import TransportLimits
 from app.server.protocol.journal import Journal
 from app.server.protocol.operations import Answer, Operations, Request
 from app.server.protocol.origins import Origins

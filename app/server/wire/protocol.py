@@ -8,7 +8,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 from app.server.quota import Quota
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 from app.server.wire.http import LimitedHTTP
 from app.server.wire.protocol import Config, TurnedAway
 from app.server.wire.websocket import LimitedWebSocket

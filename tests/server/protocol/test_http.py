@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from app.domain.viewer import Viewer
+from app.limits import TransportLimits
 from app.server.errors import Unavailable
-from app.server.limits import TransportLimits
 from tests.server.lines import Written
 from tests.server.toy import Site, authorization, codes, site, token
 

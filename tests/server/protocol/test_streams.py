@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from app.domain.viewer import Viewer
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 from tests.server.toy import OTHER_CUSTOMER, TOKENS, Site, authorization, codes, site, token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

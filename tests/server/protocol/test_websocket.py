@@ -16,8 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from app.domain.viewer import Permission, Viewer
+from app.limits import TransportLimits
 from app.server.errors import Unavailable
-from app.server.limits import TransportLimits
 from tests.server.lines import Written
 from tests.server.sockets import PROTOCOL, SocketClient, connected, initialised
 from tests.server.toy import CUSTOMER, OTHER_CUSTOMER, Site, authorization, codes, site, token

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 from app.server.wire.serve import listen
 from tests.server.lines import Written
 from tests.server.sockets import PROTOCOL, SocketClient, connected

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from app.server.limits import TransportLimits
+from app.limits import TransportLimits
 from app.server.wire.serve import within
 from tests.server.toy import authorization, token
 
