@@ -85,7 +85,7 @@ async def test_an_engine_that_says_nothing_stops_no_timer(tmp_path: Path) -> Non
     settings = settings_in(tmp_path)
     database = Database(settings.url)
     engine = Mute(database, utc_now, pace=settings.simulator_pace)
-    async with inside(settings, database=database, simulator=engine) as served:
+    async with inside(settings, database=database, engine=simulated(engine)) as served:
         desk = Desk(served.client())
         t = await desk.start(await desk.talk(), "0107", ringTimeout=1)
         assert ending(await desk.until_ended(t)) == ("FAILED", "TIMEOUT", "RETURNED", "SYSTEM")
