@@ -39,6 +39,7 @@ from app.server.auth import Keys, KeySet, PublicKey, Secret, Tokens
 from app.server.graphiql import graphiql
 from app.server.health import health
 from app.server.metrics import Metrics, metrics_page
+from app.server.pages.site import Site
 from app.server.protocol.endpoint import GraphQLEndpoint
 from app.server.protocol.journal import Journal
 from app.server.protocol.trusted import NOTHING_TRUSTED, TrustedDocuments
@@ -282,6 +283,8 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     shows_schema = introspects and not settings.documents_only  # where these alone run, nobody can introspect
     pages = is_open if settings.graphiql is None else settings.graphiql
     measured = is_open if settings.metrics is None else settings.metrics
+    token = demo.token if demo and pages else None
+    site = Site(is_ready, schema._schema if shows_schema else None, graphiql=pages, metrics=measured, token=token)
     routes = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", endpoint),
@@ -289,6 +292,7 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         *([schema_text(schema.sdl, tokens.viewer, Journal(house.metrics))] if shows_schema else ()),
         *([metrics_page(house.metrics, house.take_figures)] if measured else ()),
         *(graphiql(demo.session if demo else None) if pages else ()),
+        *site.routes(),
     ]
     middleware = [*([house.tracing.middleware] if house.tracing else []), *(_at_home(settings) if is_demo else [])]
     app = Starlette(routes=routes, middleware=middleware, lifespan=_lifespan(house, demo))

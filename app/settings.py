@@ -129,10 +129,14 @@ class Settings(BaseSettings):
     )
     introspection: bool | None = Field(
         default=None,
-        description="Whether the schema can be read, by introspection and at `/schema.graphql`: by default in demo "
+        description="Whether the schema can be read, by introspection, at `/schema.graphql`, and without a token at "
+        "`/docs`: by default in demo mode or on loopback",
+    )
+    graphiql: bool | None = Field(
+        default=None,
+        description="Whether `/graphiql` is served, and whether a demo's `/` shows a token: by default in demo "
         "mode or on loopback",
     )
-    graphiql: bool | None = Field(default=None, description="By default in demo mode or on loopback")
     sweep_seconds: Seconds = Field(default=30, description="Seconds until a subscriber looks for news unwoken")
     metrics: bool | None = Field(
         default=None, description="Whether `/metrics` is served: by default in demo mode or on loopback"

@@ -27,7 +27,7 @@ NOT_BUILT = """<!doctype html>
 def graphiql(
     session: Callable[[], Awaitable[dict[str, object]]] | None = None, dist: Path = DIST
 ) -> list[Route | Mount]:
-    """Return the routes of the page at /graphiql, and the redirects to it.
+    """Return the routes of the page at /graphiql, and the redirect to it.
 
     `session` returns what the page opens with, in the format that app/web/graphiql/session.js documents.
     """
@@ -36,8 +36,8 @@ def graphiql(
         return JSONResponse(await session() if session else {}, headers={"Cache-Control": "no-store"})
 
     routes = [Route("/session.json", session_json), Route("/{path:path}", _files(dist))]
-    page = Mount("/graphiql", routes=routes, middleware=[Middleware(SecurityHeaders)])
-    return [Route("/", _redirect), Route("/graphiql", _redirect), page]
+    page = Mount("/graphiql", routes=routes, middleware=[Middleware(SecurityHeaders, policy=_policy)])
+    return [Route("/graphiql", _redirect), page]
 
 
 async def _redirect(_request: Request) -> Response:
@@ -55,16 +55,20 @@ async def _not_built(_request: Request) -> Response:
 
 
 class SecurityHeaders:
-    """Sets headers that confine the page to this origin, and headers for caching."""
+    """Sets headers that confine a page to this origin, and headers for caching.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `policy` returns the Content-Security-Policy for a host.
+    """
+
+    def __init__(self, app: ASGIApp, policy: Callable[[str], str]) -> None:
         self.app = app
+        self.policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = _policy(Headers(scope=scope).get("host", ""))
+                headers["Content-Security-Policy"] = self.policy(Headers(scope=scope).get("host", ""))
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["X-Content-Type-Options"] = "nosniff"

@@ -256,7 +256,7 @@ async def test_a_hundred_misspelt_names(house: Premises, beyond_loopback: Premis
     assert ("Did you mean" in found[0][1]) is suggestions
 
 
-@pytest.mark.parametrize("path", ["/", "/graphiql", "/graphiql/", "/graphiql/session.json", "/metrics"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/graphiql", "/graphiql/", "/graphiql/session.json", "/metrics"])
 async def test_pages_beyond_loopback(beyond_loopback: Premises, path: str) -> None:
     async with beyond_loopback.client() as client:
         assert (await client.get(path)).status_code == 404

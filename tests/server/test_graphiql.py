@@ -35,7 +35,7 @@ async def demo() -> dict[str, object]:
     return {"headers": {"Authorization": "Bearer demo"}}
 
 
-@pytest.mark.parametrize("path", ["/", "/graphiql", "/graphiql/", "/graphiql/index.html"])
+@pytest.mark.parametrize("path", ["/graphiql", "/graphiql/", "/graphiql/index.html"])
 async def test_the_page_has_several_paths_and_is_not_cached(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.text == "<title>GraphiQL</title>"
