@@ -1,4 +1,4 @@
-"""Follows the engine's reports on calls and bridges."""
+"""Records what the engine reports of calls and bridges."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from app.storage import calls, conferences, groupcalls, transfers
 from app.storage.database import Database
 
 AT_ONCE = 200
-"""What is recorded in one transaction: more than comes together in ordinary times."""
+"""Most reports in one transaction. A transaction of a long backlog would keep other writers waiting."""
 
 
 class Calls:
@@ -22,7 +22,7 @@ class Calls:
         self._clock = clock
 
     async def hear(self, *told: Call | Conference) -> None:
-        """Record what is news, and wake those who watch calls: some at a time, or nobody else could write meanwhile."""
+        """Record what is news, and wake the subscribers of calls."""
         for some in pieces(told, AT_ONCE):
             async with self._database.writing() as connection:
                 news = await self.record(connection, some)
@@ -44,7 +44,7 @@ class Calls:
             await self._broker.wake(*{f"calls:{call.customer_id}" for call in news})
 
     async def live(self) -> tuple[list[Call], list[Conference]]:
-        """What is up, as far as we know."""
+        """Return the calls and bridges that are up, as far as we know."""
         async with self._database.reading() as connection:
             return await calls.live(connection), await conferences.live(connection)
 
@@ -57,7 +57,7 @@ class Calls:
             return [call for call in free if await calls.others_in_bridge(connection, call)]
 
     async def miss(self, known: Sequence[Call | Conference], told: Collection[str]) -> None:
-        """Of what we know to be up, the engine knows nothing any more: it is gone."""
+        """Record the end of the known calls and bridges whose id the engine no longer knows. `told`: those it does."""
         await self.hear(*(self._gone(one) for one in known if one.id not in told))
 
     def _gone(self, one: Call | Conference) -> Call | Conference:

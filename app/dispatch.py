@@ -1,4 +1,4 @@
-"""Carries recorded orders out: those of one transfer strictly in their order, of several side by side."""
+"""Carries out recorded orders: those of one transfer in strict order, those of several transfers in parallel."""
 
 import asyncio
 import logging
@@ -33,15 +33,15 @@ from app.transfers import Transfers
 log = logging.getLogger(__name__)
 
 TRIES = 5
-"""How often an order that the engine refuses, and that nothing else follows from, is tried."""
+"""Most tries of an order that the engine refuses, when no trigger follows from the refusal."""
 ORDER_SECONDS = 5.0
-"""How long the engine has to answer an order."""
+"""Seconds that the engine has to answer an order."""
 SWEEP_SECONDS = 1.0
-"""A wake-up that got lost is made up for after so long."""
+"""Seconds after which waiting orders are looked for without a wake-up, since one may be lost."""
 
 
 class NotYet(Exception):
-    """Refused; worth another try."""
+    """The engine refused the order, and it is tried again."""
 
 
 class Dispatch:
@@ -76,7 +76,7 @@ class Dispatch:
         self._busy: set[str] = set()
 
     async def run(self) -> None:
-        self._busy.clear()  # workers that were cancelled before their first step
+        self._busy.clear()  # a worker that was cancelled before its first step is still listed
         async with self._broker.listen("orders") as wake_up, asyncio.TaskGroup() as workers:
             while True:
                 for transfer_id in await self._with_waiting():
@@ -93,7 +93,7 @@ class Dispatch:
             return ()
 
     async def _work(self, transfer_id: str) -> None:
-        bind_contextvars(transfer_id=transfer_id)  # of this task alone
+        bind_contextvars(transfer_id=transfer_id)  # for the log lines of this task
         try:
             await self.carry_out_all(transfer_id)
         except Exception:
@@ -102,7 +102,7 @@ class Dispatch:
             await asyncio.sleep(SWEEP_SECONDS)
         finally:
             self._busy.discard(transfer_id)
-        await self._broker.wake("orders")  # one may have been recorded while we took our leave
+        await self._broker.wake("orders")  # an order may have been recorded just before this worker was removed
 
     async def carry_out_all(self, transfer_id: str) -> None:
         retrying = self._retrying.copy()
@@ -110,7 +110,10 @@ class Dispatch:
             pass
 
     async def carry_out_next(self, transfer_id: str) -> bool:
-        """False when no order waits. Raises EngineUnavailable, or NotYet when it was refused and is worth a retry."""
+        """Carry out the transfer's first waiting order, and return False when none waits.
+
+        Raises EngineUnavailable, and NotYet when the engine refused the order and it is tried again.
+        """
         async with self._database.reading() as connection:
             waiting = await orders.first_waiting(connection, transfer_id)
         if waiting is None:
@@ -159,7 +162,7 @@ class Dispatch:
                 await self._after_refusal(recording, waiting, follows)
         if follows or give_up:
             self._observer.gave_up(self._telephony.name, waiting.order)
-            # In which words is left out: they may quote whom it was to dial.
+            # Leave out the engine's message: it may quote the dialled address.
             log.error(
                 "ENGINE_ERROR: %s refused, and %s", waiting.order.kind, follows or "given up", extra=_ids(waiting)
             )

@@ -1,4 +1,4 @@
-"""The composition root: settings, adapters, use cases, the ASGI application. Nothing else builds things."""
+"""The composition root builds everything from the settings: adapters, use cases and the ASGI application."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ from app.telephony.simulator.engine import build as build_simulator
 from app.timers import SteadyClock, Timers
 from app.transfers import Transfers
 
-if TYPE_CHECKING:  # its packages are an extra: it is loaded when it is wanted
+if TYPE_CHECKING:  # its packages are an optional extra, so it is imported only when traces are on
     from app.tracing import Tracing
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ ENGINES: Mapping[str, Callable[[Settings, Database, Clock, bool], Engine]] = {
 
 
 class CantStart(Exception):
-    """What an operator has to put right, in one line."""
+    """The server can't start. The message says in one line what the operator must repair."""
 
 
 def new_id() -> str:
@@ -79,7 +79,7 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Everything that one server process is made of, below its API."""
+    """The parts of one server process, below its API."""
 
     settings: Settings
     clock: Clock
@@ -95,7 +95,7 @@ class House:
     tracing: "Tracing | None"
 
     async def prepare(self) -> None:
-        """The database is this process's alone, and its tables are up to date. Raises CantStart. Twice does no harm."""
+        """Claim the database and upgrade its tables. Raises CantStart. May be called twice."""
         file = database_file(self.settings.url)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ class House:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """The tables are up to date, and the engine is followed for as long as it lasts."""
+        """Prepare the database, and follow the engine while the block runs."""
         await self.prepare()
         try:
             async with self.at_work(self.telephony.run, self.recovery.run):
@@ -123,7 +123,7 @@ class House:
 
     @asynccontextmanager
     async def at_work(self, *works: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-        """Each runs beside the block, and ends with it."""
+        """Run each work in the background until the block ends."""
         tasks = [asyncio.create_task(self._endless(work)) for work in works]
         try:
             yield
@@ -135,7 +135,7 @@ class House:
                     await task
 
     async def _endless(self, work: Callable[[], Awaitable[None]]) -> None:
-        """A fault must not end it for good: it begins again, and catches up."""
+        """Start the work again after a bug has ended it."""
         while True:
             try:
                 await work()
@@ -148,7 +148,7 @@ class House:
         return self.recovery.caught_up.is_set() and self.telephony.is_up() and await self.database.is_ready()
 
     async def take_figures(self) -> None:
-        """Those that the database knows."""
+        """Read the metrics that come from the database."""
         try:
             async with self.database.reading() as connection:
                 live, waiting = await live_by_status(connection), await count_waiting(connection)
@@ -166,7 +166,7 @@ def build_house(
     engine: Engine | None = None,
     is_demo: bool = False,
 ) -> House:
-    """Build it with the adapters that the settings name, where none is given.
+    """Build the parts. Adapters that are not given are those that the settings name.
 
     `counter` is the monotonic clock, in seconds.
     """
@@ -280,7 +280,7 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
         return not endpoint.draining and await house.is_ready()
 
     demo = _demo(house, tokens) if is_demo else None
-    shows_schema = introspects and not settings.documents_only  # where these alone run, nobody can introspect
+    shows_schema = introspects and not settings.documents_only  # trusted documents alone allow no introspection
     pages = is_open if settings.graphiql is None else settings.graphiql
     measured = is_open if settings.metrics is None else settings.metrics
     token = demo.token if demo and pages else None
@@ -296,7 +296,7 @@ def build_server(settings: Settings, is_demo: bool = False, house: House | None 
     ]
     middleware = [*([house.tracing.middleware] if house.tracing else []), *(_at_home(settings) if is_demo else [])]
     app = Starlette(routes=routes, middleware=middleware, lifespan=_lifespan(house, demo))
-    app.router.redirect_slashes = False  # it sends clients to where the Host header says, and never by https
+    app.router.redirect_slashes = False  # it would redirect to the client's Host header, and never to https
     return Server(app, house, endpoint, transport_limits, demo)
 
 
@@ -307,7 +307,7 @@ def _demo(house: House, tokens: Tokens) -> Demo:
 
 
 def _at_home(settings: Settings) -> list[Middleware]:
-    """A demo gives its token to any page of its own origin: no other name may be made to lead here (DNS rebinding)."""
+    """Refuse other host names, since a demo gives its token to its pages, and DNS rebinding could make others."""
     names = [*HOME, settings.host, f"[{settings.host}]"]
     return [Middleware(TrustedHostMiddleware, allowed_hosts=names)] if settings.is_loopback else []
 

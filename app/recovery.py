@@ -1,4 +1,4 @@
-"""Keeps every live transfer in step with the engine and the clock: at the start, after a lost engine, all along."""
+"""Reconciles every live transfer with the engine and the clock: at the start, after an outage, and continuously."""
 
 import asyncio
 import logging
@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 AT_ONCE = 500
-"""Ids in one statement: a database takes only so many values."""
+"""Most ids in one statement, since a database limits the number of values."""
 HEAR_SECONDS = 1.0
-"""How long a timer that is due waits for the engine's word; every other timer waits with it."""
+"""Seconds that the engine has to report before due timers fire."""
 FAULT_SECONDS = 10.0
-"""How long a transfer that we fail at is left alone before it is tried again."""
+"""Seconds until a transfer that failed because of a bug is tried again."""
 
 
 class Recovery:
@@ -69,11 +69,11 @@ class Recovery:
         )
         self._faulty: dict[str, float] = {}
         self.caught_up = asyncio.Event()
-        """Set while it runs, once every live transfer has been held against what the engine said at its start."""
+        """Set while `run` runs and has reconciled every live transfer with a snapshot of the engine."""
 
     async def run(self) -> None:
-        """For as long as the server runs. What the engine says counts before what the clock says."""
-        bind_contextvars(engine=self._telephony.name)  # of this task and those that it starts
+        """Follow the engine and the clock until cancelled. Reports of the engine come before timers."""
+        bind_contextvars(engine=self._telephony.name)  # for the log lines of this task and the tasks that it starts
         await self._retrying.copy()(self.catch_up)
         self.caught_up.set()
         try:
@@ -86,10 +86,10 @@ class Recovery:
             self.caught_up.clear()
 
     async def catch_up(self) -> None:
-        """Ask the engine what it says now, and take the steps that follow for every live transfer."""
+        """Ask the engine for a snapshot, and take the steps that follow for every live transfer."""
         calls, bridges = await self._calls.live()
         async with self._database.reading() as connection:
-            parties = await stored.live_party_ids(connection)  # a leg may have come and gone before we knew of it
+            parties = await stored.live_party_ids(connection)  # a leg may have ended before its first report
         asked = {call.id for call in calls}.union(parties)
         told = await self._telephony.snapshot(asked, [bridge.id for bridge in bridges])
         await self._calls.hear(*told)
@@ -107,12 +107,12 @@ class Recovery:
             await self._careful(self.hear, *reports)
 
     async def hear(self, *reports: Report) -> None:
-        """What came together is recorded together: only how things stand in the end matters."""
+        """Record a batch of reports, and then take the steps that follow from the final state."""
         calls = [one for one in reports if isinstance(one, Call)]
         bridges = [one for one in reports if isinstance(one, Conference)]
         if calls or bridges:
             await self._hear_parties(calls, bridges)
-        if len(calls) + len(bridges) < len(reports):  # it was away, or has begun anew
+        if len(calls) + len(bridges) < len(reports):  # the others are Reconnected or EngineRestarted
             await self.catch_up()
 
     async def _hear_parties(self, calls: Sequence[Call], bridges: Sequence[Conference]) -> None:
@@ -121,7 +121,7 @@ class Recovery:
         await self._each(self._transfers.look, await self._concerned(calls, bridges))
 
     async def _left(self, gone: Sequence[Conference]) -> list[Call]:
-        """Whoever left before the bridge went counts: ask before we judge."""
+        """Return the calls of these bridges as they are now, since a party may have left before its bridge ended."""
         if not (lost := await self._of_bridges(gone)):
             return []
         told = await self._telephony.look_up(list(chain.from_iterable(t.party_ids for t in lost)))
@@ -135,7 +135,7 @@ class Recovery:
         return dict.fromkeys(chain(*of_calls.values(), of_bridges, astray))
 
     async def _astray(self, told: Sequence[Report]) -> list[str]:
-        """Return the ended transfers that one of these calls may be a stray leg of: it is up outside every bridge."""
+        """Return the ended transfers of calls that are up outside every bridge: each may be a stray leg."""
         outside = [one.id for one in told if isinstance(one, Call) and one.is_up and one.confbridge_id is None]
         if not outside:
             return []
@@ -159,7 +159,7 @@ class Recovery:
                 await wake_up_within(wake_up, min(self._timers.seconds_left(), SWEEP_SECONDS))
 
     async def expire_due(self) -> None:
-        """Let the timers fire that are due, once the engine's word has been heard."""
+        """Let due timers fire, after the engine's reports have been recorded."""
         due = self._timers.due()
         await self._hear_first([alarm.transfer_id for alarm in due])
         for alarm in due:
@@ -167,7 +167,7 @@ class Recovery:
             self._timers.drop(alarm)
 
     async def _hear_first(self, transfer_ids: Sequence[str]) -> None:
-        """An answer that came in time wins, even if its report is late. An engine that is away has no say."""
+        """Ask the engine before timers fire, unless it is down: an answer in time wins, even if its report is late."""
         if not transfer_ids or not self._telephony.is_up():
             return
         async with self._database.reading() as connection:
@@ -179,7 +179,7 @@ class Recovery:
         await self._each(self._transfers.look, transfer_ids)
 
     async def _sweep(self) -> None:
-        """Once a second, take over the timers that nobody runs, and try the transfers again that we failed at."""
+        """Once a second, take over timers that no process runs, and try failed transfers again."""
         while True:
             await self._careful(self._take_over_overdue)
             await self._careful(self._try_again)
@@ -194,7 +194,7 @@ class Recovery:
     # --- faults
 
     async def _each(self, work: Callable[[str], Awaitable[None]], transfer_ids: Iterable[str]) -> None:
-        """A fault in one transfer must not stop the others."""
+        """Do the work for each transfer. A bug that one transfer meets must not stop the others."""
         for transfer_id in transfer_ids:
             if transfer_id in self._faulty:
                 continue
@@ -214,8 +214,8 @@ class Recovery:
         await self._each(self._transfers.look, rested)
 
     async def _careful(self, work: Callable[..., Awaitable[None]], *about: Report) -> None:
-        """Wait for a database or an engine that is away; a fault in one report must not stop the others."""
-        # Of the work before; its own names them again, for what is logged of it.
+        """Retry the work while the database or the engine is down. A bug in one report must not stop the others."""
+        # These are the ids of the previous work. The next work binds its own.
         unbind_contextvars("transfer_id", "customer_id")
         try:
             await self._retrying.copy()(work, *about)

@@ -12,7 +12,7 @@ from app.ports import Clock
 
 
 class SteadyClock:
-    """The wall clock as it is when this is made, counted on by the monotonic clock: setting the clock moves nothing."""
+    """Reads the wall clock once, and counts on with the monotonic clock. So setting the clock has no effect."""
 
     def __init__(self, clock: Clock, counter: Callable[[], float] = monotonic) -> None:
         self._start = clock()
@@ -27,13 +27,13 @@ class SteadyClock:
 class Alarm:
     transfer_id: str
     deadline: datetime
-    """As it is stored, by the wall clock: it names the timer that the alarm is for."""
+    """The stored deadline, by the wall clock. It identifies the timer."""
     due: float
-    """By the monotonic clock."""
+    """The same moment by the monotonic clock, in seconds."""
 
 
 class Timers:
-    """A clock that is set adds nothing to a timer that this process runs, and takes nothing from it.
+    """Counts the seconds of running timers, so that setting the clock makes none longer or shorter.
 
     The stored deadline decides only for the timers that another process has left behind.
     """
@@ -43,7 +43,7 @@ class Timers:
         self._alarms: dict[str, Alarm] = {}
 
     def follow(self, change: Change) -> None:
-        """Start, replace or stop the timer that a recorded change is about."""
+        """Start, replace or stop the timer of the changed transfer."""
         t = change.after
         if t.status is Status.MERGED:
             return  # should the merge be refused, the consultation's timer runs on as if it had never stopped
@@ -53,7 +53,7 @@ class Timers:
             self._set(t.id, t.tm_deadline, t.tm_update)
 
     def take_over(self, stored: Iterable[tuple[str, datetime]], now: datetime) -> None:
-        """Run the timers that are stored, and that this process does not know yet."""
+        """Run the stored timers that this process does not run yet."""
         for transfer_id, deadline in stored:
             if not self._knows(transfer_id, deadline):
                 self._set(transfer_id, deadline, now)
@@ -72,11 +72,11 @@ class Timers:
         return sorted((alarm for alarm in self._alarms.values() if alarm.due <= now), key=lambda alarm: alarm.due)
 
     def drop(self, alarm: Alarm) -> None:
-        """Forget an alarm that has been heard, unless a new one has taken its place."""
+        """Remove an alarm that has been handled, unless a new one has replaced it."""
         if self._alarms.get(alarm.transfer_id) == alarm:
             del self._alarms[alarm.transfer_id]
 
     def seconds_left(self) -> float:
-        """Return how long it is until the next alarm: infinite when no timer runs, never negative."""
+        """Return the seconds until the next alarm: at least 0, and infinite when no timer runs."""
         first = min((alarm.due for alarm in self._alarms.values()), default=math.inf)
         return max(0.0, first - self._counter())

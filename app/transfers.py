@@ -36,9 +36,9 @@ T = TypeVar("T")
 
 SWAPS = {SpeakingTo.HELD: Trigger.SWAP_TO_HELD, SpeakingTo.DESTINATION: Trigger.SWAP_TO_DESTINATION}
 START_SECONDS = 1.0
-"""How long a start waits until its bridge is kept alive before it answers all the same."""
+"""Most seconds that a start waits for its bridge to be kept alive before it answers."""
 SETTLE_SECONDS = 5.0
-"""How long a swap or merge waits for the engine's word before it answers with what is recorded."""
+"""Most seconds that a swap or merge waits for the engine before it answers with the recorded state."""
 
 
 # Each attempt that fails lets another writer through. Ten failures in a row are a bug and no longer a race.
@@ -75,7 +75,7 @@ class Transfers:
         viewer.require(Permission.TRANSFERS_WRITE)
         started = await self._finish(self._start(viewer, request))
         bind_contextvars(transfer_id=started.id)
-        # Until its bridge is kept alive, a transferer who hangs up takes the held party along.
+        # Until its bridge is kept alive, a transferer who hangs up would also end the held party's call.
         await self._until_carried_out(started, self._start_seconds, kind=OrderKind.KEEP_ALIVE)
         return started
 
@@ -109,7 +109,7 @@ class Transfers:
         try:
             done, changes = await self._finish(self._decide_command(viewer, transfer_id, trigger, edits or {}))
         except Refusal as refusal:
-            if refusal.code is not RefusalCode.NOT_FOUND:  # else it is anything that a client makes up
+            if refusal.code is not RefusalCode.NOT_FOUND:  # the client may have made up an unknown id
                 bind_contextvars(transfer_id=transfer_id)
             raise
         bind_contextvars(transfer_id=done.id)
@@ -150,7 +150,7 @@ class Transfers:
         return change.after
 
     async def _repeated(self, connection: AsyncConnection, viewer: Viewer, request: StartRequest) -> Transfer | None:
-        """The transfer that this start has already started."""
+        """Return the transfer that this start has already started. Raises Refusal if the key has another input."""
         if request.idempotency_key is None or not is_storable(request.idempotency_key):
             return None
         started = await transfers.by_idempotency_key(connection, viewer.customer_id, request.idempotency_key)
@@ -204,10 +204,10 @@ class Transfers:
                 retryable=True,
             )
 
-    # --- what the engine and the clock say
+    # --- reports and timers
 
     async def look(self, transfer_id: str) -> None:
-        """Hold what is known of its calls against the record, take the steps that follow, and end stray legs."""
+        """Compare the known state of the calls with the record, take the steps that follow, and end stray legs."""
         _log_as(transfer_id)
         async with self._database.reading() as connection:
             t, known = await self._known(connection, transfer_id)
@@ -233,9 +233,9 @@ class Transfers:
             await self._broker.wake("orders")
 
     async def _known(self, connection: AsyncConnection, transfer_id: str) -> tuple[Transfer, Mapping[str, Call]]:
-        """Return the record, and what is known of the calls that have a part in it or are in its bridge."""
+        """Return the record, and the known state of its parties and of the calls in its bridge."""
         t = await transfers.by_id(connection, transfer_id)
-        assert t is not None  # no transfer is ever removed
+        assert t is not None  # transfers are never removed
         bind_contextvars(customer_id=t.customer_id)
         return t, await calls.around(connection, t.customer_id, t.party_ids, t.confbridge_id)
 
@@ -247,13 +247,13 @@ class Transfers:
         return next(due, None)
 
     async def _strays(self, connection: AsyncConnection, t: Transfer, known: Mapping[str, Call]) -> list[str]:
-        """Return the stray legs that no order to hang up waits for yet."""
+        """Return the stray legs that have no waiting order to hang up yet."""
         found = strays(t, known)
         return [leg for leg in found if not await orders.waits(connection, t.id, kind=OrderKind.HANG_UP, call_id=leg)]
 
     @again_when_stale
     async def expire(self, transfer_id: str, deadline: datetime) -> None:
-        """Let the timer that runs to this deadline fire, if it still does."""
+        """Let the timer with this deadline fire, if it still runs."""
         _log_as(transfer_id)
         async with self.recording() as recording:
             t = await transfers.by_id(recording.connection, transfer_id)
@@ -293,14 +293,14 @@ class Transfers:
     # --- waiting
 
     async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """A command that has begun is finished and told of, even when its client leaves meanwhile."""
+        """Finish a command and tell subscribers of it, even when its client disconnects."""
         task = asyncio.ensure_future(work)
         self._commands.add(task)
         task.add_done_callback(self._commands.discard)
         return await asyncio.shield(task)
 
     async def _settled(self, viewer: Viewer, t: Transfer) -> Transfer:
-        """Return the transfer once a swap or merge, or what takes it back, is carried out. Raises Refusal."""
+        """Return the transfer when the engine has carried out a swap or merge. Raises Refusal if the engine refused."""
         await self._until_carried_out(t, SETTLE_SECONDS, since=t.version)
         async with self._database.reading(viewer.customer_id) as connection:
             is_refused = await orders.is_refused(connection, t.id, t.version)
@@ -315,7 +315,7 @@ class Transfers:
         return settled
 
     async def _until_carried_out(self, t: Transfer, seconds: float, **which: Any) -> None:
-        """Return when no such order (`orders.waits`) waits any more, at the latest after so many seconds."""
+        """Return when no such order waits any more, or after these seconds. `which`: as in `orders.waits`."""
         if seconds <= 0:
             return
         with suppress(TimeoutError):
@@ -335,7 +335,7 @@ def _log_as(transfer_id: str) -> None:
 
 
 def log_status(change: Change) -> None:
-    """If that is what has changed."""
+    """Log the status if the change has changed it."""
     t = change.after
     if change.before is None or change.before.status is not t.status:
         about = {"transfer_id": t.id, "customer_id": t.customer_id, "outcome": t.outcome, "reason": t.outcome_reason}

@@ -1,8 +1,8 @@
-"""What the engine says now, held against the record of a transfer: the triggers that follow from the difference.
+"""Compares the known state of calls with the record of a transfer, and finds the triggers that follow.
 
-Reports may come twice, late or in any order, and some are missed while the server is down. So a report is not taken as
-a trigger: it updates what is known of its call, and the triggers are read off what is known. Reports, repeats of them
-and recovery after a restart thus take the same way.
+Reports may come twice, late or in any order, and the server misses some while it is down. So a report is not a trigger.
+It updates the state of its call, and triggers follow from the difference between state and record. Reports, repeated
+reports and recovery after a restart all work in this one way.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class Sighting:
 
 
 def sightings(t: Transfer, calls: Mapping[str, Call], bridge: Conference | None) -> list[Sighting]:
-    """In the order in which it happened. `calls`: the transfer's own, and every call in its bridge."""
+    """Return what has happened, in order. `calls`: the calls of the transfer, and every call in its bridge."""
     seen = [*_transferer(t, calls), *_held(t, calls), *_legs(t, calls), *_recall(t, calls), *_joined(t, calls)]
     if bridge is not None and not bridge.is_up:
         gone = bridge.tm_end or bridge.tm_update
@@ -41,7 +41,7 @@ def sightings(t: Transfer, calls: Mapping[str, Call], bridge: Conference | None)
 
 
 def _swept_out(one: Sighting) -> bool:
-    """A party hung up by the engine went with the bridge; one that hung up itself left before."""
+    """Return whether the engine hung up the party together with the bridge. A party that hung up itself left before."""
     return one.call is not None and one.call.hangup_by is CallHangupBy.LOCAL
 
 
@@ -72,7 +72,7 @@ def _legs(t: Transfer, calls: Mapping[str, Call]) -> Iterator[Sighting]:
 
 
 def _ringing_leg(t: Transfer, call: Call) -> Iterator[Sighting]:
-    if call.status is CallStatus.PROGRESSING or call.tm_progressing:  # and perhaps it has ended since
+    if call.status is CallStatus.PROGRESSING or call.tm_progressing:  # it may have ended since
         answered = replace(call, status=CallStatus.PROGRESSING, hangup_reason=None)
         yield Sighting(Trigger.ANSWERED, call.tm_progressing or call.tm_update, answered)
     elif not call.is_up:
@@ -82,7 +82,7 @@ def _ringing_leg(t: Transfer, call: Call) -> Iterator[Sighting]:
 
 
 def leg_ended(t: Transfer, call_id: str | None) -> Trigger:
-    """Whether others are left: ringing, or still to be dialled."""
+    """Return LEG_ENDED while other legs ring or are still to be dialled, and else LEGS_ENDED."""
     others = [attempt for attempt in t.open_attempts if attempt.call_id != call_id]
     to_dial = t.undialled if t.ring_method is RingMethod.LINEAR else ()
     return Trigger.LEG_ENDED if others or to_dial else Trigger.LEGS_ENDED
@@ -116,7 +116,7 @@ def _left_at(call: Call) -> datetime:
 
 
 def strays(t: Transfer, calls: Mapping[str, Call]) -> list[str]:
-    """Return the legs that are up outside the bridge although the transfer has done with them.
+    """Return the legs that are up outside the bridge and that the transfer no longer waits for.
 
     The engine may carry out a dial long after the transfer has given it up. A leg that the transfer has connected is
     an ordinary call afterwards: it may leave the bridge, and stay up.
@@ -129,9 +129,9 @@ def strays(t: Transfer, calls: Mapping[str, Call]) -> list[str]:
 
 
 def refused(t: Transfer, order: Order, version: int, is_last_try: bool, has_joined: bool) -> Trigger | None:
-    """Return the trigger that follows when the engine refuses an order. None: it is tried again, or given up.
+    """Return the trigger that follows when the engine refuses an order. None: the order is tried again or given up.
 
-    `version`: that of the change that the order follows from. `has_joined`: no order to let the call in waits.
+    `version`: the version of the record that gave the order. `has_joined`: no order to join the bridge waits.
     """
     if t.status is Status.STARTING:
         return Trigger.REFUSED
@@ -161,7 +161,7 @@ TIMEOUTS = {
 
 
 def timed_out(t: Transfer, deadline: datetime) -> Trigger | None:
-    """Return the trigger of the timer that runs to this deadline. None: that timer runs no more.
+    """Return the trigger of the timer that ends at this deadline. None: that timer does not run any more.
 
     In a linear hunt each destination has its own ringing time.
     """

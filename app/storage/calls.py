@@ -1,4 +1,4 @@
-"""Calls, as the engine last told of them."""
+"""Calls, as the engine last reported them."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -24,14 +24,14 @@ async def save(connection: AsyncConnection, call: Call) -> bool:
     row = call_row(call) | {"sequence_of": call.customer_id}
     is_news = await upsert.save(connection, calls, row, upsert.is_newer, NEXT_CHANGE)
     if is_news:
-        await next_number(connection, call.customer_id, CHANGES)  # the one that the row has
+        await next_number(connection, call.customer_id, CHANGES)  # the number that is in the row
     return is_news
 
 
 async def touch(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> None:
-    """Give each of these calls a new version: its part in a live transfer has changed.
+    """Give each of these calls a new version, since its part in a live transfer has changed.
 
-    What the engine told is left as it is, so that its next report is news as before.
+    The revision stays as it is, so that the engine's next report is still news.
     """
     if not ids:
         return
@@ -49,7 +49,7 @@ async def by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[
 async def around(
     connection: AsyncConnection, customer_id: str, ids: Collection[str], confbridge_id: str
 ) -> dict[str, Call]:
-    """These calls, and every live one in the bridge."""
+    """Return these calls, and every live call in the bridge."""
     in_bridge = (calls.c.confbridge_id == confbridge_id) & (calls.c.status != CallStatus.HANGUP.value)
     wanted = select(calls).where(unsought(calls.c.customer_id) == customer_id, calls.c.id.in_(ids) | in_bridge)
     return {row["id"]: call_from(row) for row in (await connection.execute(wanted)).mappings()}
@@ -58,7 +58,7 @@ async def around(
 async def in_conferences(
     connection: AsyncConnection, customer_id: str, conference_ids: Collection[str]
 ) -> dict[str, list[Call]]:
-    """The parties that each bridge has now, oldest first, at most 100 of each."""
+    """Return the parties that each bridge has now: the oldest 100, oldest first."""
     place = func.row_number().over(partition_by=calls.c.confbridge_id, order_by=(calls.c.tm_create, calls.c.id))
     present = (
         select(calls, place.label("place"))
@@ -77,7 +77,7 @@ async def in_conferences(
 
 
 async def others_in_bridge(connection: AsyncConnection, call: Call) -> list[Call]:
-    """The live calls that share the call's bridge."""
+    """Return the other answered calls in the bridge of this call."""
     if call.confbridge_id is None:
         return []
     others = (

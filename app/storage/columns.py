@@ -1,4 +1,4 @@
-"""What every table is made of: the type of a time, and the access to a model's table and columns."""
+"""The column type of times, and access to the tables and columns of models."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 
 class Timestamp(TypeDecorator[datetime]):
-    """UTC, with microseconds and a Z: sorts as it reads."""
+    """A time as text: in UTC, with microseconds and a Z, so that text order is time order."""
 
     impl = String(27)
     cache_ok = True
@@ -28,14 +28,14 @@ def wire_time(value: datetime) -> str:
 
 
 def table(model: type[SQLModel]) -> Table:
-    """The model's table, for statements: what is read are columns, never objects."""
+    """Return the model's table. Statements read its columns, never model objects."""
     return cast(Table, vars(model)["__table__"])
 
 
 def unsought(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column's value as an expression, which no index has.
+    """Return the column's value as an expression that no index has.
 
-    For where another condition leaves few rows, and a database that does not know would rather walk through the whole
-    history of a customer, in the order of the list, looking for them.
+    It keeps the database from using an index of this column. Use it where another condition leaves few rows: without
+    statistics, SQLite would prefer to read the whole history of a customer in list order.
     """
     return type_coerce(type_coerce(column, String).concat(""), column.type)

@@ -1,4 +1,4 @@
-"""Bridges, as the engine last told of them."""
+"""Bridges, as the engine last reported them."""
 
 from collections.abc import Collection
 
@@ -20,7 +20,7 @@ async def save(connection: AsyncConnection, conference: Conference) -> bool:
 
 
 async def by_id(connection: AsyncConnection, conference_id: str) -> Conference | None:
-    """Of any customer: for the engine room, never for a client."""
+    """Return the bridge of any customer. Answers to clients need `by_ids`, which checks the customer."""
     row = (await connection.execute(select(conferences).where(conferences.c.id == conference_id))).mappings().first()
     return conference_from(row) if row else None
 

@@ -1,4 +1,4 @@
-"""The house's tables. A value is stored as the API returns it: ids and times as text, enums by name, lists as JSON."""
+"""The tables. A value is stored as the API returns it: ids and times as text, enums by name, lists as JSON."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ class TransferRow(SQLModel, table=True):
     __tablename__ = "transfers"
     __table_args__ = (
         UniqueConstraint("customer_id", "idempotency_key", name="one_transfer_per_idempotency_key"),
-        # the lock of a live transfer: it is there exactly as long as tm_end is not
+        # locks the call and the bridge of a transfer while it is live: until it has a tm_end
         Index(
             "one_live_transfer_per_call",
             "customer_id",
@@ -77,7 +77,7 @@ class TransferRow(SQLModel, table=True):
     attempts: list[Any] = Field(sa_column=Column(JSON, nullable=False))
     previous_transfer_id: str | None = Field(default=None, max_length=36)
     note: str | None = None
-    # named after the public field; SQLModel keeps `metadata` for itself
+    # the column has the name of the public field; SQLModel reserves the attribute `metadata`
     entries: list[Any] = Field(sa_column=Column("metadata", JSON, nullable=False))
     started_by: str | None = None
     idempotency_key: str | None = Field(default=None, max_length=128)
@@ -91,7 +91,7 @@ class TransferRow(SQLModel, table=True):
 
 
 class PartyRow(SQLModel, table=True):
-    """Which calls have a part in which transfer: found by any of them, before the first report of a leg can come."""
+    """The calls that have a part in each transfer. A leg is listed before its first report can come."""
 
     __tablename__ = "parties"
     __table_args__ = (Index("parties_by_call", "call_id", "transfer_id"),)
@@ -129,7 +129,7 @@ class EventRow(SQLModel, table=True):
 
 
 class OrderRow(SQLModel, table=True):
-    """Orders to the engine, recorded in the transaction that decides them and carried out after it, in this order."""
+    """The outbox: orders to the engine, recorded in the transaction that decides them and carried out by position."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -155,7 +155,7 @@ class OrderRow(SQLModel, table=True):
 
 
 class CounterRow(SQLModel, table=True):
-    """The last number given in each of a customer's sequences."""
+    """The last number of each sequence of a customer."""
 
     __tablename__ = "counters"
 

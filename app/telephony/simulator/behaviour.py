@@ -1,4 +1,4 @@
-"""How simulated telephones behave: what they do when they are rung, and how one state follows from another."""
+"""The behaviour of simulated telephones: what they do when they ring, and how their state changes."""
 
 import re
 from collections.abc import Iterator
@@ -12,16 +12,16 @@ from app.domain.orders import OrderKind
 from app.telephony.simulator.phones import Phone
 
 MUTED_IN = {MuteDirection.NONE: MuteDirection.IN, MuteDirection.OUT: MuteDirection.BOTH}
-"""A user's own mute, with a mute-in of ours over it."""
+"""The mute direction of a held call, by the user's own mute direction."""
 
 SIP_USER = re.compile(r"(?:sips?:)?([^:;@]*).*", re.DOTALL)
 
 HANGS_UP_AFTER = 2.0
-"""Seconds that a telephone stays which answers briefly."""
+"""Seconds until a telephone that answers briefly hangs up."""
 
 
 class Plan(StrEnum):
-    """What a telephone does next by itself."""
+    """The next action of a telephone."""
 
     ANSWER = "ANSWER"
     ANSWER_BRIEFLY = "ANSWER_BRIEFLY"
@@ -41,7 +41,7 @@ ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """What a telephone does when it is dialled: after so many seconds, its plan; until then it rings or it doesn't."""
+    """The reaction of a dialled telephone: its plan, the seconds until then, and whether it rings meanwhile."""
 
     plan: Plan | None
     seconds: float = 0.0
@@ -61,16 +61,16 @@ NUMBERS = (
 MANNERS = {key: manner for number, word, manner in NUMBERS for key in (number, word)}
 ANSWERS, WAITS = MANNERS["answer"], MANNERS["manual"]
 ANSWERS_RECALL = Manner(Plan.ANSWER, 3.0)
-"""In the demo nobody plays the transferer, so their telephone answers a recall by itself."""
+"""The reaction to a recall in the demo, where no person plays the transferer."""
 
 
 def manner_of(destination: Address, otherwise: Manner) -> Manner:
-    """Return the manner that the number or the word names, and `otherwise` for any other address."""
+    """Return the manner that the number or word of the address stands for, or else `otherwise`."""
     return next((MANNERS[key] for key in _keys(destination) if key in MANNERS), otherwise)
 
 
 def _keys(address: Address) -> Iterator[str]:
-    """The user part of a sip address; of any other the whole and the last four characters."""
+    """Yield the user part of a SIP address, or the whole and the last four characters of any other."""
     if address.type is AddressType.SIP:
         yield SIP_USER.sub(r"\1", address.target).lower()
         return
@@ -80,7 +80,7 @@ def _keys(address: Address) -> Iterator[str]:
 
 
 def seen(phone: Phone) -> Call:
-    """The call as it is reported: what was ordered lies over the user's own hold and mute."""
+    """Return the call as it is reported. What is ordered hides the user's own hold and mute."""
     call = phone.call
     if phone.ordered is OrderKind.HOLD:
         return replace(call, is_on_hold=True, mute_direction=MUTED_IN.get(call.mute_direction, call.mute_direction))
@@ -129,10 +129,10 @@ def answered(phone: Phone, at: datetime, pace: float) -> Phone:
 
 
 def ended(phone: Phone, by: CallHangupBy, reason: CallHangupReason, at: datetime) -> Phone:
-    """Nothing of ours is left on it. It keeps the bridge that it was in."""
+    """Return the phone without orders and plans. Its call keeps the id of the bridge that it was in."""
     return Phone(replace(phone.call, status=CallStatus.HANGUP, hangup_by=by, hangup_reason=reason, tm_hangup=at))
 
 
 def is_alerting(phone: Phone) -> bool:
-    """It has been dialled, and nobody has answered yet."""
+    """Return whether the phone has been dialled and not answered yet."""
     return phone.call.status in (CallStatus.DIALING, CallStatus.RINGING)

@@ -1,4 +1,4 @@
-"""The simulated exchange within one transaction: its telephones, its bridges, and the rule that ends a bridge."""
+"""The simulated exchange in one transaction: it changes telephones and bridges, and ends bridges by their rule."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,14 +12,14 @@ from app.telephony.simulator.bridges import Bridge
 from app.telephony.simulator.phones import Phone
 
 LEAST_PARTIES = {ConferenceType.CONNECT: 2}
-"""How many parties a bridge needs to go on; any other type only ends when it is empty."""
+"""Least parties of a bridge, by its type. A bridge of another type ends when it is empty."""
 
 
 @dataclass
 class Exchange:
-    """What can be seen to change goes into `reports`, to be told after the commit.
+    """Changes phones and bridges. Visible changes go into `reports`, which are sent after the commit.
 
-    A revision counts what can be seen: an order that makes no difference to the report of a call is kept, not told.
+    A revision counts visible changes. An order that does not change the report of a call is stored, but not reported.
     """
 
     connection: AsyncConnection
@@ -56,7 +56,7 @@ class Exchange:
             self.has_new_plan |= after.tm_plan is not None
 
     async def keep_alive(self, bridge: Bridge, is_kept_alive: bool) -> None:
-        """Nobody sees it, so it is not told."""
+        """Set the keep-alive. No report shows it."""
         if bridge.is_kept_alive is not is_kept_alive:
             await bridges.replace(self.connection, replace(bridge, is_kept_alive=is_kept_alive))
 
@@ -73,7 +73,7 @@ class Exchange:
     async def settle(self, conference_id: str | None, least: int = 0) -> None:
         """Apply the bridge's own rule: hang up a party that is left alone, then end the bridge.
 
-        `least`: how many parties it needs to go on, if its own rule does not ask for more.
+        `least`: the parties that it needs to go on, if its own rule does not need more.
         """
         bridge = await bridges.find(self.connection, conference_id) if conference_id else None
         if bridge is None or bridge.is_kept_alive or not bridge.conference.is_up:
@@ -95,7 +95,7 @@ class Exchange:
         self.reports.append(conference)
 
     async def act(self) -> None:
-        """The telephone that has been due for longest does what it planned, as of the time when it was due."""
+        """Let the telephone that has been due for longest carry out its plan, as of the time when it was due."""
         phone = await phones.first_due(self.connection, self.at)
         if phone is None or phone.tm_plan is None:
             return

@@ -1,4 +1,4 @@
-"""What the simulator does for each kind of order. What is already so, or about somebody who is gone, is done."""
+"""Carries out each kind of order. An order that is already carried out, or whose party is gone, succeeds."""
 
 from dataclasses import replace
 
@@ -16,16 +16,16 @@ SWITCHES = {
     OrderKind.OPEN: OrderKind.OPEN,
     OrderKind.RESTORE: None,
 }
-"""The user's own hold and mute stand beside what is ordered, so to restore is to order nothing."""
+"""What each order stores at a phone. The user's own hold and mute are stored apart, so RESTORE stores nothing."""
 
 OF_BRIDGES = (OrderKind.KEEP_ALIVE, OrderKind.CLEAR_KEEP_ALIVE, OrderKind.RELEASE)
 
 SWEEPING = (OrderKind.CLEAR_KEEP_ALIVE, OrderKind.RELEASE, OrderKind.JOIN, OrderKind.HANG_UP)
-"""A bridge may end with it, and whoever is left there."""
+"""Orders that may end a bridge, and with it the calls that are left there."""
 
 
 async def carry_out(exchange: Exchange, order: Order, customer_id: str) -> list[Call]:
-    """The calls that the order is about, and that it or its first carrying out ended, as they are now."""
+    """Carry out the order. Return its call and the calls that it ended, now or when it was first carried out."""
     if order.kind in OF_BRIDGES:
         await _to_bridge(exchange, order, customer_id)
     elif order.kind is OrderKind.DIAL:
@@ -43,7 +43,7 @@ async def _to_bridge(exchange: Exchange, order: Order, customer_id: str) -> None
 
 
 async def _dial(exchange: Exchange, order: Order, customer_id: str) -> None:
-    """A leg that belongs to no groupcall rings somebody back."""
+    """Dial the leg, unless it is dialled already. A leg without a groupcall is a recall."""
     assert order.call_id
     assert order.source
     assert order.destination
@@ -83,7 +83,7 @@ async def _join(exchange: Exchange, phone: Phone, order: Order) -> None:
 
 
 async def _touched(exchange: Exchange, order: Order, customer_id: str) -> list[Call]:
-    """Read back rather than noted, so that an order given again tells of what it did the first time."""
+    """Return the touched calls. Read them again, so that a repeated order returns the effect of the first one."""
     phone = await exchange.phone(order.call_id, customer_id)
     swept = await _swept(exchange, order, phone, customer_id) if order.kind in SWEEPING else []
     told = [call for call in exchange.reports if isinstance(call, Call)]

@@ -1,4 +1,4 @@
-"""What people do with their telephones: the effects of the simulate mutations."""
+"""The actions of people at their telephones: the effects of the simulate mutations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ async def connect(
     parties: Sequence[Address],
     new_id: Callable[[], str],
 ) -> SimulatedCall:
-    """A caller and an agent in a new bridge, and whoever joins them."""
+    """Connect a caller, an agent and the other parties in a new bridge."""
     bridge = _bridge(
         new_id(), customer_id, ConferenceType.CONFERENCE if parties else ConferenceType.CONNECT, exchange.at
     )
@@ -70,7 +70,7 @@ async def reject(exchange: Exchange, customer_id: str, call_id: str, reason: Rej
 
 
 async def hang_up(exchange: Exchange, customer_id: str, call_id: str) -> None:
-    """Whoever hangs up while it still rings has declined the call."""
+    """Hang up. Hanging up a ringing telephone declines the call."""
     phone = await _phone(exchange, customer_id, call_id)
     if not phone.call.is_up:
         raise _not_now(phone, "hang up: it has ended")

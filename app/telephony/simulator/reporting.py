@@ -1,4 +1,4 @@
-"""How the simulator's reports reach whoever hears them: late, twice or out of order, when it is told so."""
+"""Delivers the simulator's reports: late, twice or out of order, if the settings say so."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +17,7 @@ class Delivery:
 
 
 class Reporting:
-    """For one listener. Every report comes at least once."""
+    """Delivers every report at least once, to one listener."""
 
     def __init__(self, seed: int, delay: float, duplicate_rate: float) -> None:
         self._random = Random(seed)
@@ -26,7 +26,7 @@ class Reporting:
         self._arrived: asyncio.Queue[Delivery] = asyncio.Queue()
 
     def tell(self, report: Report) -> asyncio.Event:
-        """Set when the report has been heard for the first time."""
+        """Send the report, and return an event that is set when the report has been heard for the first time."""
         delivery = Delivery(report, asyncio.Event())
         self._send(delivery)
         if self._random.random() < self._duplicate_rate:
@@ -34,7 +34,7 @@ class Reporting:
         return delivery.heard
 
     def _send(self, delivery: Delivery) -> None:
-        """Each is late by a time of its own, so that one may overtake another."""
+        """Send the report after a random delay, so that one may overtake another."""
         if not self._delay:
             self._arrived.put_nowait(delivery)
             return
@@ -49,7 +49,7 @@ class Reporting:
             try:
                 yield [delivery.report for delivery in deliveries]
             except GeneratorExit:
-                for delivery in deliveries:  # not heard to the end: for the next listener
+                for delivery in deliveries:  # not acknowledged: the next listener gets them again
                     self._arrived.put_nowait(delivery)
                 raise
             for delivery in deliveries:

@@ -1,4 +1,4 @@
-"""The embedded telephony engine: a telephone exchange whose telephones live in the database and outlast the server."""
+"""The embedded telephony engine: a telephone exchange whose telephones are stored in the database."""
 
 import asyncio
 import logging
@@ -42,22 +42,22 @@ Effect = Callable[[Exchange], Awaitable[Result]]
 
 @dataclass(frozen=True, slots=True)
 class Mischief:
-    """How far the simulator behaves as a bad day does. Rates are from 0 to 1; the same seed, the same bad luck."""
+    """The faults that the simulator makes. Rates are from 0 to 1, and the same seed makes the same faults."""
 
     seed: int = 0
     delay: float = 0.0
-    """A report is late by at most so many seconds, each by its own time: so they also change places."""
+    """Most seconds that a report is late. Each has a delay of its own, so reports also change their order."""
     duplicate_rate: float = 0.0
     refuse_rate: float = 0.0
     unavailable_rate: float = 0.0
-    """In half of these cases the order has been carried out all the same."""
+    """Share of orders that get no answer. Half of them are carried out all the same."""
 
 
 class Simulator:
-    """Both ports, Telephony and Simulation, in one. `run` lets the telephones act by themselves.
+    """Implements both ports, Telephony and Simulation. `run` lets the telephones carry out their plans.
 
-    `pace` is how fast telephones act: at 10 they take a tenth of their time.
-    `recalled` is what a transferer's telephone does when it is rung back; by default it rings until somebody acts.
+    `pace`: the speed of telephones; at 10 they take a tenth of their time.
+    `recalled`: the reaction of a transferer's telephone to a recall; by default it rings until it is answered or ended.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Simulator:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        """First let the telephones do what they are due to do: while the server was down, they could not."""
+        """Open a transaction to read, after the telephones have done what was due while the server was down."""
         self._check_up()
         try:
             await self.act()
@@ -155,10 +155,10 @@ class Simulator:
             customer_id, outside.hold, call_id=call_id, is_on_hold=is_on_hold, mute_direction=mute_direction
         )
 
-    # --- telephones that act by themselves
+    # --- plans of telephones
 
     async def run(self) -> None:
-        """Endless: sleeps until the next telephone is due."""
+        """Let the telephones carry out their plans when they are due, until cancelled."""
         while True:
             self._planned.clear()
             try:
@@ -170,7 +170,7 @@ class Simulator:
                 await self._wait(due)
 
     async def act(self) -> datetime | None:
-        """Let every telephone do what it is due to do by now; when the next one is due."""
+        """Let every due telephone carry out its plan. Return when the next one is due."""
         while (due := await self._next_plan()) and due <= self._clock():
             await self._change(Exchange.act)
         return due
@@ -185,10 +185,10 @@ class Simulator:
             async with asyncio.timeout(seconds):
                 await self._planned.wait()
 
-    # --- bad days
+    # --- faults
 
     def disconnect(self) -> None:
-        """The engine is known to be down: orders fail, reports are lost. Its telephones go on."""
+        """Behave as an engine that is down: orders fail, and reports are lost. Its telephones go on."""
         self._is_up = False
 
     def reconnect(self) -> None:
@@ -196,7 +196,7 @@ class Simulator:
         self._reporting.tell(Reconnected())
 
     async def restart(self) -> None:
-        """The engine loses every call and bridge."""
+        """Behave as an engine that has started again: every call and bridge is gone."""
         async with self._database.writing() as connection:
             await phones.forget_all(connection)
             await bridges.forget_all(connection)
@@ -207,7 +207,7 @@ class Simulator:
             raise EngineUnavailable("The simulator has been told to be down.")
 
     def _luck(self) -> tuple[Exception | None, Exception | None]:
-        """What goes wrong with an order, before it is carried out or after."""
+        """Return the fault of an order: one before it is carried out, and one after."""
         roll = self._random.random()
         refused = self._mischief.refuse_rate
         lost = self._mischief.unavailable_rate / 2
@@ -222,7 +222,7 @@ class Simulator:
     # --- one effect, one transaction
 
     async def _simulate(self, customer_id: str, effect: Callable[..., Awaitable[Result]], **about: object) -> Result:
-        """What a client lets happen."""
+        """Carry out an effect that a client asks for, and wait until its reports have been heard."""
         result, told = await self._change(partial(effect, customer_id=customer_id, **about), customer_id)
         for heard in told:
             await heard.wait()
@@ -238,7 +238,7 @@ class Simulator:
                 result = await effect(exchange)
         except asyncio.CancelledError:
             if reports:
-                self._reporting.tell(Reconnected())  # perhaps committed, and not told: ask for a snapshot
+                self._reporting.tell(Reconnected())  # it may be committed but not reported: ask for a snapshot
             raise
         if exchange.has_new_plan:
             self._planned.set()
