@@ -1,1 +1,1 @@
-"""The life of a transfer, in values and pure functions."""
+"""The life of a transfer, as values and pure functions: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""Where a call comes from or goes to: types, normal forms, and which of them can be dialled."""
+"""Addresses of calls: their types, their normal forms, and which types can be dialled."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -35,9 +35,9 @@ class Address:
 
     @property
     def key(self) -> tuple[AddressType, str]:
-        """Two addresses with the same key reach the same party, however they are spelled.
+        """The identity of the party: two addresses with the same key reach the same party.
 
-        An extension is routed by its name when it has one. A SIP address reaches the same party with any scheme.
+        An extension that has a `target_name` is routed by that name. The scheme of a SIP address does not count.
         """
         routed = self.target_name if self.type is AddressType.EXTENSION and self.target_name else self.target
         normal = DIALABLE.get(self.type, _as_it_is)(routed) or routed
@@ -89,7 +89,7 @@ LONGEST = 255
 
 
 def normalise(address: Address, *field: str) -> Address:
-    """Return the address in its normal form. Raise Refusal when it is malformed or can't be dialled."""
+    """Return the address in its normal form. Raise Refusal when it is malformed or of a type that can't be dialled."""
     refuse(wrong_with(address, *field))
     target = DIALABLE[address.type](address.target)
     assert target is not None
@@ -97,7 +97,7 @@ def normalise(address: Address, *field: str) -> Address:
 
 
 def wrong_with(address: Address, *field: str) -> Iterator[Refusal]:
-    """Everything that makes the address malformed, or impossible to dial."""
+    """Yield a refusal for each fault of the address: a type that can't be dialled, or a malformed part."""
     if address.type not in DIALABLE:
         message = f"An address of type {address.type.name} can't be dialled."
         yield Refusal(RefusalCode.NOT_DIALABLE, message, *field, "type")

@@ -1,4 +1,4 @@
-"""What the telephony engine tells of: calls, groupcalls and the bridges that connect them."""
+"""The engine's resources: calls, groupcalls, and the bridges (conferences) that connect calls."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,10 +80,10 @@ class ConferenceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One party's connection, as the engine last told of it.
+    """One party's connection, as the engine last reported it.
 
-    `revision` is the engine's count of this call's changes: of two tellings the higher is the newer, whatever order
-    they arrive in. `version` counts the changes that we have recorded.
+    `revision` is the engine's own counter of this call's changes. Reports can arrive in any order: the report with the
+    highest revision is the newest. `version` counts the changes that we have recorded.
     """
 
     id: str
@@ -114,13 +114,13 @@ class Call:
 
     @property
     def party(self) -> Address:
-        """The far end's own address: whom an incoming call is from, whom an outgoing one is to."""
+        """The address of the party: the source of an incoming call, the destination of an outgoing call."""
         return self.source if self.direction is CallDirection.INCOMING else self.destination
 
 
 @dataclass(frozen=True, slots=True)
 class Groupcall:
-    """The dialling of a transfer's destinations, as one resource."""
+    """The calls that one transfer makes to its destinations, as one resource."""
 
     id: str
     customer_id: str
@@ -138,7 +138,7 @@ class Groupcall:
 
 @dataclass(frozen=True, slots=True)
 class Conference:
-    """A bridge: the place where calls hear each other."""
+    """A bridge: the calls in it hear each other."""
 
     id: str
     customer_id: str

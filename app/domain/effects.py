@@ -1,4 +1,4 @@
-"""What a step of a transfer's life does: each effect changes the record and gives the orders that follow from it."""
+"""Effects: the parts of a step. An effect returns the changed transfer and the orders that the change needs."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ from app.domain.transfer import (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How long the engine and the transferer are waited for, in seconds, and how often he is rung back."""
+    """The operator's limits: two times in seconds, and the number of recalls of one transfer."""
 
     start_timeout: float = 10
     recall_pause: float = 10
@@ -32,7 +32,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What came with a trigger: when, and of which call it speaks."""
+    """The details of a trigger: when it happened, and the call or the command that caused it."""
 
     at: datetime
     rules: Rules = Rules()
@@ -41,9 +41,9 @@ class Cause:
     hangup_reason: CallHangupReason | None = None
     held: HeldParty | None = None
     subject: str | None = None
-    """Of the token whose command it is."""
+    """The subject of the token that sent the command. None for reports and timers."""
     edits: Mapping[str, Any] = field(default_factory=dict)
-    """The new note and metadata, of an update."""
+    """The new note and metadata, for an update."""
     is_refused: bool = False
     """The engine refused an order about the call. A refused dial may have been carried out before, unconfirmed."""
 
@@ -59,7 +59,7 @@ FAILURES = {
     CallHangupReason.DIALOUT: DialOutcome.UNREACHABLE,
     CallHangupReason.UNKNOWN: DialOutcome.UNREACHABLE,
 }
-"""How an ended leg reads as a dial's outcome; whatever else ended it, nobody answered."""
+"""The outcome of a dial attempt by the hangup reason of its leg. Any other reason counts as NO_ANSWER."""
 
 REASONS = {
     DialOutcome.BUSY: Reason.BUSY,
@@ -68,7 +68,7 @@ REASONS = {
     DialOutcome.UNREACHABLE: Reason.UNREACHABLE,
     DialOutcome.TIMEOUT: Reason.TIMEOUT,
 }
-"""Why no destination was reached; of a ring-all's mixed failures the first that any leg had."""
+"""The reason of a failed transfer by the outcome of its dials. Of several outcomes of a ring-all, the first counts."""
 
 
 def legs_reason(t: Transfer) -> Reason:
@@ -90,7 +90,7 @@ def clear_keep_alive(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def release_bridge(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """Whether a held party is alone is decided when the order is carried out: another may leave until then."""
+    """Order a release. The engine decides whether a party is alone, because another party can leave before then."""
     return t, (Order(OrderKind.RELEASE, confbridge_id=t.confbridge_id),)
 
 
@@ -114,7 +114,7 @@ def forget_held(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def take_in(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """A call that joined the bridge becomes a held party."""
+    """Make the call that joined the bridge a held party."""
     assert cause.held is not None
     return replace(t, held=(*t.held, cause.held)), ()
 
@@ -169,7 +169,7 @@ def join_transferer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def end_refused(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """End the leg that was to join. An accepted answer stays on the record; a recall leg does not."""
+    """End the leg that the engine did not let join. `transferee_call_id` is kept; `recall_call_id` is cleared."""
     recall_call_id = None if cause.call_id == t.recall_call_id else t.recall_call_id
     return replace(t, recall_call_id=recall_call_id), (Order(OrderKind.HANG_UP, call_id=cause.call_id),)
 
@@ -178,7 +178,7 @@ def end_refused(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def dial(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """All destinations at once, or the next of a linear hunt."""
+    """Dial all destinations, or only the next destination when the ring method is linear."""
     count = 1 if t.ring_method is RingMethod.LINEAR else len(t.undialled)
     for address in t.undialled[:count]:
         leg = derived_id(t.id, "leg", len(t.attempts))
@@ -187,7 +187,7 @@ def dial(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def hunt(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """A linear hunt goes on to its next destination when the present one has ended; each rings for its own time."""
+    """Dial the next destination of a linear hunt, once the last one has ended. Each has a ring timer of its own."""
     if t.ring_method is not RingMethod.LINEAR or t.open_attempts or not t.undialled:
         return t, ()
     dialled, orders = dial(t, cause)
@@ -217,7 +217,7 @@ def end_legs(outcome: DialOutcome = DialOutcome.CANCELLED) -> Effect:
 
 
 def accept(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """The first answer wins; the other legs end."""
+    """Accept the first answer as the destination, and end the other legs."""
     answered = _settle(t, (cause.call_id,), DialOutcome.ANSWERED, cause.at)
     others = _ids(answered.open_attempts)
     accepted = replace(
@@ -230,7 +230,7 @@ def accept(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def consult(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """The destination joins: private with the transferer, or on hold while he speaks with the held party."""
+    """Let the destination join: private with the transferer, or on hold while they speak with the held party."""
     hold = _each(OrderKind.HOLD, _destination(t)) if t.speaking_to is SpeakingTo.HELD else ()
     side = SpeakingTo.HELD if hold else SpeakingTo.DESTINATION
     joined, join = join_destination(replace(t, speaking_to=side), cause)
@@ -245,11 +245,11 @@ def restore_destination(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
     return t, _each(OrderKind.RESTORE, _destination(t))
 
 
-# --- whom the transferer speaks with
+# --- swap and merge
 
 
 def speak(side: SpeakingTo) -> Effect:
-    """Hold the one before letting the other in."""
+    """Let the transferer speak to this side. A side that must wait is put on hold before the other side is let in."""
 
     def arrange(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
         turned = replace(t, speaking_to=side, spoke_to=t.speaking_to, spoken_version=t.version + 1)
@@ -264,7 +264,7 @@ def speak_as_before(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def as_before(t: Transfer) -> SpeakingTo:
-    """Return the side before the last swap or merge: the destination if that was nobody, and it has answered since."""
+    """Return `speaking_to` before the last swap or merge: DESTINATION for NONE, if the destination has answered."""
     nobody = t.spoke_to is SpeakingTo.NONE
     return SpeakingTo.DESTINATION if nobody and _destination(t) else t.spoke_to
 
@@ -286,12 +286,12 @@ def start_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def ring_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """Start the ring timer. One that already runs goes on."""
+    """Start the ring timer, unless it already runs."""
     return t if t.timer is Timer.RING else _run(t, Timer.RING, cause.at, t.ring_timeout), ()
 
 
 def recall_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """Start the timer of a recall that has been dialled; during the pause between two recalls there is none."""
+    """Start the timer of a recall that has been dialled. It does not run in the pause between two recalls."""
     return _run(t, Timer.RECALL, cause.at, t.ring_timeout) if t.recall_call_id and not t.timer else t, ()
 
 
@@ -301,7 +301,7 @@ def no_start_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def consult_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """Count from the answer: a merge that is refused gives back the deadline that the consultation had."""
+    """Start the consultation timer, counted from the answer, so that a refused merge restores the earlier deadline."""
     if t.consult_timeout is None or t.tm_answer is None:
         return no_timer(t, cause)
     return _run(t, Timer.CONSULT, t.tm_answer, t.consult_timeout), ()
@@ -319,7 +319,7 @@ def no_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def keep(reason: Reason | Callable[[Transfer], Reason], by: Party) -> Effect:
-    """Why the destination was not reached, and by whom: a recalled transfer ends with it."""
+    """Store why the destination was not reached, and through whom. A recalled transfer ends with this reason."""
 
     def remember(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
         return replace(t, outcome_reason=reason(t) if callable(reason) else reason, ended_by=by), ()
@@ -328,7 +328,7 @@ def keep(reason: Reason | Callable[[Transfer], Reason], by: Party) -> Effect:
 
 
 def conclude(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """The promise: the engine has confirmed every order that puts things right."""
+    """Move to the terminal status. Only called when the engine has confirmed every order of the transfer."""
     assert t.outcome is not None
     return replace(t, status=Status(t.outcome), tm_end=cause.at), ()
 

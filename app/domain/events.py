@@ -1,4 +1,4 @@
-"""One event for each change of a transfer."""
+"""The events of a transfer: one for each change."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`seq` is the event's place in its customer's log: gapless, from 1."""
+    """An entry of the event log. `seq` is its number in the customer's log: from 1, without gaps."""
 
     id: str
     customer_id: str
@@ -41,7 +41,7 @@ class Event:
 
     @property
     def is_last(self) -> bool:
-        """Whether the transfer has ended with it, or before it."""
+        """Whether the transfer has ended by the time of this event."""
         return self.status in TERMINAL
 
 
@@ -58,7 +58,7 @@ ACTORS = {
     Trigger.LAST_HELD_LEFT: Party.HELD,
     Trigger.JOINED: Party.HELD,
 }
-"""Whose doing a report tells of; orders and timers are the system's."""
+"""The party that acted, by trigger. All triggers that are missing here are the system's, or a client's command."""
 
 
 def event_of(change: Change) -> Event:

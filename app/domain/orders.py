@@ -1,4 +1,4 @@
-"""What a transfer asks of the telephony engine. Every order is repeatable: what is already so is done."""
+"""Orders to the telephony engine. They are idempotent: an order whose effect already holds counts as done."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,22 +9,22 @@ from app.domain.calls import MuteDirection
 
 class OrderKind(StrEnum):
     KEEP_ALIVE = "KEEP_ALIVE"
-    """The bridge must not end by itself, however few parties are left."""
+    """Keep the bridge, however few parties are left in it."""
     CLEAR_KEEP_ALIVE = "CLEAR_KEEP_ALIVE"
-    """The bridge's own rule applies again, at once."""
+    """Apply the bridge's own rule again, at once: a bridge of type CONNECT with one party left ends."""
     RELEASE = "RELEASE"
-    """Clear the keep-alive; hang up a party that is alone in the bridge now, whatever the bridge's own rule."""
+    """Clear the keep-alive, and hang up a party that is alone in the bridge, whatever the bridge's own rule says."""
     DIAL = "DIAL"
     JOIN = "JOIN"
     HANG_UP = "HANG_UP"
     HOLD = "HOLD"
-    """Music on hold, and mute-in: the party hears nobody and nobody hears the party."""
+    """Play music on hold and mute the party: they hear nobody, and nobody hears them."""
     RINGBACK = "RINGBACK"
-    """The party hears ringing, and nobody."""
+    """Play ringback: the party hears ringing, and no other party."""
     OPEN = "OPEN"
-    """The party hears and is heard, even over its own hold and mute."""
+    """Let the party hear and be heard, even if they had set a hold or a mute themselves."""
     RESTORE = "RESTORE"
-    """No music, ringback, hold or mute of ours: back to what the party's own are, as remembered in the order."""
+    """End our music, ringback, hold and mute. The party gets the hold and mute that the order names: their own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Many things, some at a time."""
+"""Large collections, split into lists of limited size."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def pieces(whole: Iterable[T], size: int) -> Iterator[list[T]]:
-    """In their order; the last piece may be smaller."""
+    """Yield the items in their order, in lists of `size`. The last list can be shorter."""
     rest = iter(whole)
     while piece := list(islice(rest, size)):
         yield piece

@@ -1,4 +1,4 @@
-"""What a caller asked that can't be: a stable code, a message, where in the input, and the transfer in the way."""
+"""Refusals: the answer to a request that can't be done, as a stable code with a message."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -24,7 +24,10 @@ class RefusalCode(StrEnum):
 
 
 class Refusal(Exception):
-    """Data for the caller, never a fault: the API turns it into a user error."""
+    """A request that can't be done. The API returns it as a user error; it is not a fault of the server.
+
+    `field` is the path to the wrong part of the input. `transfer_id` is the transfer that prevents the request.
+    """
 
     def __init__(
         self, code: RefusalCode, message: str, *field: str, transfer_id: str | None = None, retryable: bool = False
@@ -36,11 +39,11 @@ class Refusal(Exception):
         self.transfer_id = transfer_id
         self.retryable = retryable
         self.others: tuple[Refusal, ...] = ()
-        """What else is wrong with the form of the same input."""
+        """Further refusals of the same input."""
 
 
 def refuse(found: Iterable[Refusal]) -> None:
-    """Raise the first of these refusals, with the others. Nothing happens when there are none."""
+    """Raise the first of these refusals, if there is one, with the rest as its `others`."""
     every = tuple(found)
     if every:
         every[0].others = every[1:]

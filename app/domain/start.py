@@ -1,4 +1,4 @@
-"""The start of a transfer: what may be asked, and what stands in the way."""
+"""The start of a transfer: the request, its checks, and the first record and orders."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class StartRequest:
 
 
 def normalised(request: StartRequest) -> StartRequest:
-    """Return the request with its addresses in normal form. Raise Refusal with everything that is wrong with it."""
+    """Return the request with its addresses in normal form. Raise Refusal with every fault of the request."""
     refuse(_wrong_with(request))
     return replace(request, transferee_addresses=tuple(map(normalise, request.transferee_addresses)))
 
@@ -55,16 +55,14 @@ def _wrong_with(request: StartRequest) -> Iterator[Refusal]:
 
 
 def has_started(transfer: Transfer, request: StartRequest) -> bool:
-    """Whether it is the same request that has started this transfer.
-
-    One with more than any transfer has can't be: its fingerprint, which may take long, is not taken.
-    """
-    many = len(request.transferee_addresses) > MOST_ADDRESSES or len(request.metadata) > MOST_METADATA_ENTRIES
-    return not many and transfer.fingerprint == fingerprint(request)
+    """Return whether this transfer was started by the same request."""
+    # The fingerprint of a huge request takes long, and a request beyond the limits can't have started a transfer.
+    is_too_big = len(request.transferee_addresses) > MOST_ADDRESSES or len(request.metadata) > MOST_METADATA_ENTRIES
+    return not is_too_big and transfer.fingerprint == fingerprint(request)
 
 
 def fingerprint(request: StartRequest) -> str:
-    """The same for the same normalised request, however its addresses are spelled and its metadata ordered."""
+    """Return a hash of the request. The spelling of addresses and the order of metadata don't change it."""
     plain = replace(_leniently(request), idempotency_key=None, metadata=tuple(sorted(request.metadata)))
     return hashlib.sha256(json.dumps(asdict(plain), sort_keys=True).encode()).hexdigest()
 
@@ -82,24 +80,27 @@ def _or_as_given(address: Address) -> Address:
 
 
 def check_call(call: Call | None, others: Sequence[Call]) -> Call:
-    """The transferer's call can be transferred: it is up, in a bridge, and somebody else is there."""
+    """Return the transferer's call. Raise Refusal unless it is in progress, in a bridge, and with another party."""
     if call is None:
         raise Refusal(RefusalCode.NOT_FOUND, "No such call.", "input", "transfererCallId")
     if call.status is not CallStatus.PROGRESSING:
         raise Refusal(
             RefusalCode.CALL_NOT_PROGRESSING,
-            f"The call is {call.status.name}; only one that is PROGRESSING can be transferred.",
+            f"The call is {call.status.name}. Only a call that is PROGRESSING can be transferred.",
             "input",
             "transfererCallId",
         )
     if call.confbridge_id is None:
         raise Refusal(
-            RefusalCode.NO_BRIDGE, "The call is in no bridge: it is connected to nobody.", "input", "transfererCallId"
+            RefusalCode.NO_BRIDGE,
+            "The call is not in a bridge, so it is connected to nobody.",
+            "input",
+            "transfererCallId",
         )
     if not others:
         raise Refusal(
             RefusalCode.NO_OTHER_PARTY,
-            "Nobody else is on the call: there is nobody to move.",
+            "Nobody else is on the call, so there is nobody to transfer.",
             "input",
             "transfererCallId",
         )
@@ -132,7 +133,7 @@ def begin(
     at: datetime,
     rules: Rules,
 ) -> Change:
-    """Row 1: the record, and the orders that start it."""
+    """Return the first version of the transfer, with the orders that start it (row 1)."""
     assert call.confbridge_id is not None
     record = Transfer(
         id=transfer_id,
@@ -167,7 +168,7 @@ def begin(
 
 
 def edits_of(note: str | None, metadata: tuple[tuple[str, str], ...] | None, *keep: str) -> Mapping[str, object]:
-    """What an update writes: `keep` names the fields that it leaves as they are; None clears."""
+    """Return the fields that an update writes. `keep` names fields that stay unchanged; None clears a field."""
     refuse((*_wrong_note(note), *_wrong_metadata(metadata or ())))
     new = {"note": note, "metadata": dict(metadata or ())}
     return {name: value for name, value in new.items() if name not in keep}
@@ -175,27 +176,27 @@ def edits_of(note: str | None, metadata: tuple[tuple[str, str], ...] | None, *ke
 
 def _wrong_note(note: str | None) -> Iterator[Refusal]:
     if note is not None and not _fits(note, MOST_NOTE_CHARACTERS):
-        yield _invalid(f"A note has at most {MOST_NOTE_CHARACTERS:,} characters, none of them U+0000.", "note")
+        yield _invalid(f"A note can have at most {MOST_NOTE_CHARACTERS:,} characters, and no U+0000.", "note")
 
 
 def _wrong_metadata(entries: Sequence[tuple[str, str]]) -> Iterator[Refusal]:
     if len(entries) > MOST_METADATA_ENTRIES:
-        yield _invalid(f"At most {MOST_METADATA_ENTRIES} entries.", "metadata")
+        yield _invalid(f"At most {MOST_METADATA_ENTRIES} entries are allowed.", "metadata")
         return
     if len(dict(entries)) != len(entries):
-        yield _invalid("A key stands twice.", "metadata")
+        yield _invalid("Two entries have the same key.", "metadata")
     for n, (key, value) in enumerate(entries):
         if not key or not _fits(key, MOST_KEY_CHARACTERS):
-            message = f"A key has 1 to {MOST_KEY_CHARACTERS} characters, none of them U+0000."
+            message = f"A key must have 1 to {MOST_KEY_CHARACTERS} characters, and no U+0000."
             yield _invalid(message, "metadata", str(n), "key")
         if not _fits(value, MOST_VALUE_CHARACTERS):
-            message = f"A value has at most {MOST_VALUE_CHARACTERS} characters, none of them U+0000."
+            message = f"A value can have at most {MOST_VALUE_CHARACTERS} characters, and no U+0000."
             yield _invalid(message, "metadata", str(n), "value")
 
 
 def _wrong_idempotency_key(key: str | None) -> Iterator[Refusal]:
     if key is not None and not (key and _fits(key, MOST_IDEMPOTENCY_CHARACTERS)):
-        message = f"An idempotency key has 1 to {MOST_IDEMPOTENCY_CHARACTERS} characters, none of them U+0000."
+        message = f"An idempotency key must have 1 to {MOST_IDEMPOTENCY_CHARACTERS} characters, and no U+0000."
         yield _invalid(message, "idempotencyKey")
 
 
@@ -208,12 +209,12 @@ def _invalid(message: str, *where: str) -> Refusal:
 
 
 def _wrong_addresses(addresses: Sequence[Address]) -> Iterator[Refusal]:
-    """Addresses beyond the most that may be are counted, and not looked at."""
+    """Yield what is wrong with the addresses. When there are too many, they are not checked one by one."""
     field = ("input", "transfereeAddresses")
     if not addresses:
-        yield Refusal(RefusalCode.NO_ADDRESS, "Name at least one destination.", *field)
+        yield Refusal(RefusalCode.NO_ADDRESS, "At least one destination is needed.", *field)
     if len(addresses) > MOST_ADDRESSES:
-        yield Refusal(RefusalCode.TOO_MANY_ADDRESSES, f"At most {MOST_ADDRESSES} destinations.", *field)
+        yield Refusal(RefusalCode.TOO_MANY_ADDRESSES, f"At most {MOST_ADDRESSES} destinations are allowed.", *field)
         return
     seen = set[object]()
     for n, address in enumerate(addresses):
@@ -222,11 +223,11 @@ def _wrong_addresses(addresses: Sequence[Address]) -> Iterator[Refusal]:
             continue
         key = normalise(address).key
         if key in seen:
-            yield Refusal(RefusalCode.INVALID_ADDRESS, "This destination stands twice.", *field, str(n))
+            yield Refusal(RefusalCode.INVALID_ADDRESS, "This destination is listed twice.", *field, str(n))
         seen.add(key)
 
 
 def _wrong_timeout(seconds: int, name: str) -> Iterator[Refusal]:
     least, most = TIMEOUT_SECONDS
     if not least <= seconds <= most:
-        yield Refusal(RefusalCode.OUT_OF_RANGE, f"{name} is {least} to {most} seconds.", "input", name)
+        yield Refusal(RefusalCode.OUT_OF_RANGE, f"{name} must be between {least} and {most} seconds.", "input", name)

@@ -1,4 +1,4 @@
-"""What the table of a transfer's life is made of: triggers, and the rows that they lead to."""
+"""The parts of the table of a transfer's life: triggers, and the rows that they select."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ class Trigger(StrEnum):
     # reports of the engine
     LEG_RANG = "LEG_RANG"
     LEG_ENDED = "LEG_ENDED"
-    """A leg ended, and others are left: ringing, or still to be dialled."""
+    """A leg ended. Other destinations still ring, or are still to be dialled."""
     LEGS_ENDED = "LEGS_ENDED"
     ANSWERED = "ANSWERED"
     DESTINATION_LEFT = "DESTINATION_LEFT"
     TRANSFERER_LEFT = "TRANSFERER_LEFT"
     HELD_LEFT = "HELD_LEFT"
-    """A held party left, and others remain."""
+    """A held party left. Other held parties remain."""
     LAST_HELD_LEFT = "LAST_HELD_LEFT"
     JOINED = "JOINED"
     BRIDGE_GONE = "BRIDGE_GONE"
@@ -40,12 +40,12 @@ class Trigger(StrEnum):
     SPEAKING_REFUSED = "SPEAKING_REFUSED"
     """An order of the last swap or merge was refused."""
     JOIN_REFUSED = "JOIN_REFUSED"
-    """The party that answered can't be let into the bridge, however often the engine is asked."""
+    """The engine refused the last try to let the party that answered join the bridge."""
     # timers
     START_TIMEOUT = "START_TIMEOUT"
     RING_TIMEOUT = "RING_TIMEOUT"
     LEG_TIMEOUT = "LEG_TIMEOUT"
-    """A linear hunt's present destination has rung for its time, and others are still to be dialled."""
+    """The ringing destination of a linear hunt timed out. Other destinations are still to be dialled."""
     CONSULT_TIMEOUT = "CONSULT_TIMEOUT"
     RECALL_TIMEOUT = "RECALL_TIMEOUT"
     RECALL_PAUSE_OVER = "RECALL_PAUSE_OVER"
@@ -66,7 +66,7 @@ COMMANDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a transfer ends. `reason` and `ended_by` are fixed, or read off the record."""
+    """The result of a transfer. `reason` and `ended_by` are fixed values, or are computed from the record."""
 
     outcome: Outcome
     reason: Reason | Callable[[Transfer], Reason | None] | None
@@ -77,7 +77,7 @@ class Ending:
 @dataclass(frozen=True, slots=True)
 class Step:
     row: int
-    """Of the table in the domain's description, and of the diagram in the README."""
+    """The number of the row in the table of transitions and in the diagram of the README."""
     to: Status | None = None
     """None: the status stays as it is."""
     effects: tuple[Effect, ...] = ()
@@ -93,7 +93,7 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """Take this step, then the trigger's own row in the status that it leads to."""
+    """Take this step, then look up the trigger again in the new status."""
 
     step: Step
 
@@ -117,7 +117,7 @@ def end(
     ended_by: Party | Callable[[Transfer], Party | None],
     *effects: Effect,
 ) -> Step:
-    """Every path into ENDING ends with the order that gives up the bridge, after the parties are in it."""
+    """Return a step into ENDING. Its last order gives up the bridge, after the parties have joined it."""
     ending = Ending(outcome, reason, disposition, ended_by)
     give_up = do.release_bridge if disposition is Disposition.RELEASED else do.clear_keep_alive
     return Step(row, Status.ENDING, (*effects, do.no_timer, give_up), ending)

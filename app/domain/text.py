@@ -1,4 +1,4 @@
-"""Text that every database can keep, and ids."""
+"""Checks of ids, and of text for the database."""
 
 import re
 
@@ -6,10 +6,10 @@ UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def is_id(text: str) -> bool:
-    """Return whether something can have this id. Ids are UUIDs, and whatever else need not be looked for."""
+    """Return whether the text is a UUID in lower case. All ids are, so no other text needs a query."""
     return UUID.fullmatch(text) is not None
 
 
 def is_storable(text: str) -> bool:
-    """Return whether a database can be asked about this text. PostgreSQL has no text with U+0000."""
+    """Return whether every database accepts this text. PostgreSQL refuses U+0000."""
     return "\0" not in text

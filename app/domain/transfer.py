@@ -10,7 +10,7 @@ from app.domain.addresses import Address
 from app.domain.calls import CallHangupReason, MuteDirection, RingMethod
 
 NOT_DELETED = datetime(9999, 1, 1, tzinfo=UTC)
-"""What tm_delete reads while the record is not deleted: the source document's contract, on this field alone."""
+"""The value of `tm_delete` while the record is not deleted. VoIPbin's format sets it, for this field only."""
 
 
 class Type(StrEnum):
@@ -84,7 +84,7 @@ class FailurePolicy(StrEnum):
 
 
 class Timer(StrEnum):
-    """Which of a transfer's timers runs. At most one does; its deadline is stored."""
+    """The timers of a transfer. At most one runs at a time."""
 
     START = "START"
     RING = "RING"
@@ -108,7 +108,7 @@ class DialOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The dialling of one destination. It exists from its dial order on; `tm_end` is when it was settled."""
+    """An attempt to dial one destination. It is recorded with its dial order; `tm_end` is the time of its outcome."""
 
     address: Address
     call_id: str
@@ -124,7 +124,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class HeldParty:
-    """A party that is moved, with the hold and mute that it had set for itself."""
+    """A party that is transferred, with the hold and mute that they had set themselves before the transfer."""
 
     call_id: str
     is_on_hold: bool = False
@@ -138,7 +138,7 @@ class Transfer:
     type: Type
     transferer_call_id: str
     transferer_address: Address
-    """Where the transferer is rung back."""
+    """The address that a recall dials."""
     transferee_addresses: tuple[Address, ...]
     groupcall_id: str
     confbridge_id: str
@@ -150,14 +150,14 @@ class Transfer:
     status: Status = Status.STARTING
     outcome: Outcome | None = None
     outcome_reason: Reason | None = None
-    """Fixed from ENDING on; in RECALLING it already tells why the destination was not reached."""
+    """Set when the transfer moves to ENDING, or to RECALLING: then it says why the destination was not reached."""
     disposition: Disposition | None = None
     ended_by: Party | None = None
     speaking_to: SpeakingTo = SpeakingTo.NONE
     spoke_to: SpeakingTo = SpeakingTo.NONE
-    """Whom before the last swap or merge: where a refused one goes back to."""
+    """`speaking_to` before the last swap or merge; restored when the engine refuses it."""
     spoken_version: int = 0
-    """The version that made the last swap or merge."""
+    """The version that recorded the last swap or merge. 0: there was none."""
     ring_method: RingMethod = RingMethod.RING_ALL
     ring_timeout: int = 30
     consult_timeout: int | None = None
@@ -171,7 +171,7 @@ class Transfer:
     started_by: str | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
-    """Of the normalised input of the start: tells a repeated start from another one with the same key."""
+    """A hash of the normalised input of the start. It shows whether the same idempotency key comes with other input."""
     version: int = 1
     tm_ringing: datetime | None = None
     tm_answer: datetime | None = None
@@ -192,7 +192,7 @@ class Transfer:
         return tuple(party.call_id for party in self.held)
 
     def counts_on(self, call_id: str | None) -> bool:
-        """Whether the decided outcome is only true once this leg is in the bridge."""
+        """Return whether the decided outcome needs this leg in the bridge: the destination's, or the recall's."""
         if self.status is not Status.ENDING or call_id is None:
             return False
         if self.outcome is Outcome.COMPLETED:
@@ -201,12 +201,12 @@ class Transfer:
 
     @property
     def leg_ids(self) -> tuple[str, ...]:
-        """The calls that the transfer has dialled, or is about to: to its destinations and back to the transferer."""
+        """The ids of all calls that the transfer dials: to its destinations, and recalls of the transferer."""
         return (*(attempt.call_id for attempt in self.attempts), *self.recall_call_ids)
 
     @property
     def party_ids(self) -> tuple[str, ...]:
-        """Every call that has a part in the transfer."""
+        """The ids of all calls in the transfer: transferer, held parties and legs."""
         return (self.transferer_call_id, *self.held_call_ids, *self.leg_ids)
 
     @property
@@ -233,5 +233,5 @@ class Transfer:
 
 
 def derived_id(transfer_id: str, what: str, number: int = 0) -> str:
-    """The ids of what a transfer brings about follow from its own, so that a repeated order makes nothing twice."""
+    """Return an id that depends only on the arguments, so that a repeated order creates nothing twice."""
     return str(uuid5(UUID(transfer_id), f"{what} {number}"))

@@ -1,4 +1,4 @@
-"""Who asks: the customer, the subject and the permissions that a token grants."""
+"""The viewer: the customer, the subject and the permissions of a token."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ class Permission(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The bearer of a valid token. Everything he reads or changes is scoped to his customer."""
+    """The bearer of a valid token. They can only read and change what belongs to their customer."""
 
     customer_id: str
     subject: str
@@ -22,14 +22,14 @@ class Viewer:
     expires_at: datetime
 
     def require(self, permission: Permission) -> None:
-        """Raises Forbidden when the token does not grant it."""
+        """Raise Forbidden when the token does not grant the permission."""
         if permission not in self.permissions:
             raise Forbidden(permission)
 
 
 class Forbidden(Exception):
-    """The token does not grant the permission that is needed."""
+    """Raised when the token does not grant the permission that an operation needs."""
 
     def __init__(self, permission: Permission) -> None:
-        super().__init__(f"This needs the permission {permission}.")
+        super().__init__(f"This operation needs the permission {permission}.")
         self.permission = permission
