@@ -173,7 +173,7 @@ def test_a_secret_beside_the_database_that_is_none(tmp_path: Path, make: Callabl
 def test_a_database_that_another_server_has(tmp_path: Path) -> None:
     claim = Claim(file := tmp_path / "transfers.sqlite3")
     claim.take()
-    assert said("serve") == (1, f"transfers: {file} is in use by another server: one process a database")
+    assert said("serve") == (1, f"transfers: {file} is in use by another server, and only one can use it at a time")
     assert said("token", "--customer", CUSTOMER) == (0, "")
     assert said("schema") == (0, "")
     claim.give_up()

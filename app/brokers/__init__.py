@@ -1,1 +1,1 @@
-"""Wake-ups between writers and readers, one adapter a file."""
+"""Brokers: wake-ups from writers to subscribers. Each file is one adapter."""

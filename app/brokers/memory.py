@@ -1,4 +1,4 @@
-"""Wake-ups within one process."""
+"""The in-memory broker: wake-ups within one process."""
 
 import asyncio
 from collections import defaultdict

@@ -1,1 +1,1 @@
-"""SQLModel tables, and one file a noun with one function a question."""
+"""Storage: the SQLModel tables, and the queries. Each file is named by its noun, each function is one query."""

@@ -1,4 +1,4 @@
-"""One process a database: wake-ups reach only the subscribers of the process that records."""
+"""A lock that lets only one server use a database: wake-ups don't reach the subscribers of another process."""
 
 import fcntl
 import os
@@ -6,14 +6,15 @@ from pathlib import Path
 
 
 class Claimed(Exception):
-    """Another process has it."""
+    """Raised when another process uses the database, or could use it by another name."""
 
 
 class Claim:
-    """On an SQLite file, until it is given up or the process ends, however it does: the kernel keeps it.
+    """A lock on an SQLite database, until `give_up` or the end of the process. The kernel releases it after a crash.
 
-    It is on a file beside the database, which stays: whoever removed it could take it from under another's feet. Not on
-    the database itself, since closing any descriptor of that would also lose the locks that SQLite has on it.
+    The lock is on a file beside the database. That file is never removed, because two servers could then lock two
+    different files. A lock on the database itself would not do: closing any descriptor of a file also releases the
+    locks that SQLite holds on it.
     """
 
     def __init__(self, database: Path) -> None:
@@ -21,7 +22,7 @@ class Claim:
         self._descriptor: int | None = None
 
     def take(self) -> None:
-        """Raises Claimed, or OSError when the file can't be made. Taking it again does nothing."""
+        """Take the lock; a second call does nothing. Raise Claimed, or OSError when the lock file can't be created."""
         if self._descriptor is not None:
             return
         file = self._database.resolve()
@@ -31,16 +32,16 @@ class Claim:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise Claimed(f"{self._database} is in use by another server: one process a database") from error
+            raise Claimed(f"{self._database} is in use by another server, and only one can use it at a time") from error
         except OSError:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
 
     def _check_names(self, file: Path) -> None:
-        """By another name another lock would be found, and another log of what is not in the file yet."""
+        """Raise Claimed for a file with hard links: under another name it has another lock file and another WAL."""
         if file.is_file() and file.stat().st_nlink > 1:
-            raise Claimed(f"{self._database} has other names (hard links), by which another server could use it")
+            raise Claimed(f"{self._database} has hard links: another server could use it by another name")
 
     def give_up(self) -> None:
         if self._descriptor is not None:

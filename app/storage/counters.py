@@ -1,4 +1,4 @@
-"""Gapless numbers: each customer's own sequences, given in the transaction that uses them."""
+"""Counters: sequences of numbers without gaps, for each customer. A rollback gives the numbers back."""
 
 from sqlalchemy import ScalarSelect, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,7 +10,7 @@ counters = table(CounterRow)
 
 
 async def next_number(connection: AsyncConnection, customer_id: str, name: str, count: int = 1) -> int:
-    """The last of `count` numbers, which are all taken."""
+    """Take the next `count` numbers. Return the last of them."""
     this = (counters.c.customer_id == customer_id) & (counters.c.name == name)
     taken = await connection.execute(
         update(counters).where(this).values(value=counters.c.value + count).returning(counters.c.value)

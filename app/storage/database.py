@@ -1,4 +1,4 @@
-"""The database: one writer, readers on connections of their own, a transaction for each unit of work."""
+"""The database: one connection that writes, a pool that reads, and a transaction for each unit of work."""
 
 import asyncio
 import logging
@@ -24,27 +24,27 @@ from app.storage.shares import Shares
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 5.0
-"""How long work waits for another process's lock, for its turn to write, and for a connection to read."""
+"""Seconds to wait for another process's lock, for the turn to write, or for a connection to read."""
 READERS = 8
 READS, WRITES = 2, 4
-"""How many of a customer's are under way at once; of the writes all but one wait for their turn."""
-ROOM = ("CREATE TABLE room AS SELECT zeroblob(65536) AS octets", "DROP TABLE room")
-"""Writes, and leaves nothing behind: what fails on a full disk."""
+"""Most reads and writes of one customer at once. One write runs; the others wait for their turn."""
+TRIAL_WRITE = ("CREATE TABLE room AS SELECT zeroblob(65536) AS octets", "DROP TABLE room")
+"""Write 64 KiB and remove them again: this fails when the disk is full."""
 
 
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class DatabaseUnavailable(Exception):
-    """The database did not take the work: locked, full, or gone. Nothing of it was recorded."""
+    """Raised when the database is locked, full, or gone. Nothing of the work was recorded."""
 
 
 class DatabaseDamaged(DatabaseUnavailable):
-    """It can't be read any more as it should be: nobody but an operator can mend that."""
+    """Raised when the database file is damaged. Only an operator can repair that."""
 
 
 class Database:
-    """SQLite's default of the driver loses updates silently; here a writer takes the lock before it reads."""
+    """Connections to the database. A writer takes the lock before it reads, so that no update is lost."""
 
     def __init__(self, url: str, observer: Observer = NOBODY, busy_seconds: float = BUSY_SECONDS) -> None:
         self.url = make_url(url)
@@ -60,7 +60,7 @@ class Database:
         self._file: tuple[int, int] | None = None
 
     async def upgrade(self) -> None:
-        """Bring the tables to the newest revision. An embedded file is made when it is absent."""
+        """Migrate the tables to the newest revision. An SQLite file that does not exist is created."""
         engine = _engine(self.url, 1, "BEGIN IMMEDIATE", self._busy_seconds)
         try:
             async with engine.connect() as connection:
@@ -72,9 +72,9 @@ class Database:
 
     @asynccontextmanager
     async def writing(self, customer_id: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed at the end, durably, or leaves nothing behind.
+        """Open a transaction that is committed durably at the end of the block, or rolled back on an error.
 
-        `customer_id`: whose client asks for it; of each only some are under way, the others wait.
+        `customer_id` is the customer whose client needs it. Each customer has a limited share; further work waits.
         """
         with self._noted():
             async with self._writes.one(customer_id), self._my_turn(), self._write() as connection:
@@ -91,7 +91,7 @@ class Database:
 
     @asynccontextmanager
     async def reading(self, customer_id: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """One consistent view, for as long as it lasts: keep it short. `customer_id` as in `writing`."""
+        """Open a consistent snapshot. Keep it short: it occupies a connection. `customer_id` as in `writing`."""
         with self._noted():
             async with self._reads.one(customer_id), _translated(), self._readers.connect() as connection:
                 yield connection
@@ -109,11 +109,11 @@ class Database:
 
     @property
     def engines(self) -> tuple[Engine, Engine]:
-        """For those who follow their statements."""
+        """The engines of the writer and of the readers, so that tracing can follow their statements."""
         return self._writer.sync_engine, self._readers.sync_engine
 
     async def is_ready(self) -> bool:
-        """Whether it is sound, can be read, and takes work: once it has refused some, that is tried."""
+        """Return whether the database is sound and can be read and written. After a failed write, try a write."""
         if not self.is_sound():
             return False
         try:
@@ -124,10 +124,9 @@ class Database:
             return False
 
     def is_sound(self) -> bool:
-        """Whether it is undamaged, and the file that it was at the start.
+        """Return whether the database is undamaged, and still the file that was opened at the start.
 
-        One that is moved away, or has had another put in its place, is still written to by whoever has it open, and
-        missed by everybody else.
+        When the file is moved or replaced, our connections still write to the old file, and nobody else finds it.
         """
         return not self._is_damaged and self._identity() == self._file
 
@@ -144,19 +143,19 @@ class Database:
         if self._trial.locked():
             return False
         async with self._trial, self.writing() as connection:
-            for statement in ROOM:
+            for statement in TRIAL_WRITE:
                 await connection.execute(text(statement))
         self._refused_work = False
         return True
 
     @asynccontextmanager
     async def _my_turn(self) -> AsyncIterator[None]:
-        """Raises DatabaseUnavailable after a while: whoever asked must not wait behind a crowd for a lost database."""
+        """Wait for the turn to write. Raise DatabaseUnavailable after `busy_seconds`, so that no client waits long."""
         try:
             async with asyncio.timeout(self._busy_seconds):
                 await self._turn.acquire()
         except TimeoutError as error:
-            raise DatabaseUnavailable("too many wait to write") from error
+            raise DatabaseUnavailable("too many writes are waiting") from error
         try:
             yield
         finally:
@@ -175,34 +174,35 @@ async def _translated() -> AsyncIterator[None]:
         raise
     except DatabaseError as error:
         if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
-            raise  # a statement that it does not understand: a fault of ours, which waiting would not cure
+            raise  # a statement with an error: a bug, so a retry would not help
         raise (DatabaseDamaged if _is_damage(error.orig) else DatabaseUnavailable)(str(error.orig)) from error
     except PoolTimeoutError as error:
-        raise DatabaseUnavailable("no connection was free in time") from error
+        raise DatabaseUnavailable("no connection became free in time") from error
 
 
 def _is_damage(error: BaseException | None) -> bool:
     code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in DAMAGED  # the rest says in what way
+    return code & 0xFF in DAMAGED  # the higher bits hold the extended code
 
 
 def check_file(file: Path) -> None:
-    """Makes it if it is absent. Raises OSError or sqlite3.Error unless it is a database of ours that can be written.
+    """Create the file if it does not exist. Raise OSError or sqlite3.Error unless it is our database and writable.
 
-    Not by an engine: the thread of a connection that can't be opened may outlive the loop, and tell of that.
+    This does not use an async engine: when a connection can't be opened, its thread can outlive the event loop and
+    print an error.
     """
-    file.touch(mode=0o600)  # notes and telephone numbers stand in it
+    file.touch(mode=0o600)  # it holds notes and telephone numbers
     with closing(sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(ROOM[0])  # where nothing can be written, the lock alone is granted all the same
+        connection.execute(TRIAL_WRITE[0])  # BEGIN alone succeeds even where nothing can be written
         connection.execute("ROLLBACK")
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     if tables and "alembic_version" not in tables:
-        raise sqlite3.DatabaseError("it is another program's: its tables are not ours")
+        raise sqlite3.DatabaseError("it belongs to another program: its tables are not ours")
 
 
 def _existing(url: URL) -> URL:
-    """Never makes the file: in place of one that is away for a while there would be an empty one."""
+    """Return a URL that never creates the file. An empty database must not replace a file that is away for a while."""
     if url.get_backend_name() != "sqlite" or url.query or url.database in (None, "", ":memory:"):
         return url
     return url.set(database=f"file:{quote(str(url.database))}", query={"mode": "rw", "uri": "true"})
@@ -214,7 +214,7 @@ def _engine(url: URL, pool_size: int, begin: str, busy_seconds: float) -> AsyncE
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=busy_seconds,
-        hide_parameters=True,  # of errors: they are notes and metadata, and errors are logged
+        hide_parameters=True,  # errors are logged, and parameters contain notes and metadata
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={"timeout": busy_seconds} if url.get_backend_name() == "sqlite" else {},
@@ -226,8 +226,8 @@ def _engine(url: URL, pool_size: int, begin: str, busy_seconds: float) -> AsyncE
     return engine
 
 
-def _configure_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves: the driver would only before the first change
+def _configure_sqlite(connection: Any, pooled: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # we send BEGIN: the driver would send it only before the first change
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -235,9 +235,9 @@ def _configure_sqlite(connection: Any, entry: ConnectionPoolEntry) -> None:
 
 
 def _roll_back(connection: Any, *_: object) -> None:
-    """Of work that was cancelled. It is closed next, but while one of its cursors lives SQLite would keep the lock."""
-    with suppress(ValueError):  # closed already
-        connection.driver_connection.rollback().send(None)  # queued before the close; nobody may wait here
+    """Roll back cancelled work before its connection is closed: SQLite keeps the lock while a cursor is alive."""
+    with suppress(ValueError):  # the connection is already closed
+        connection.driver_connection.rollback().send(None)  # runs before the close; this listener can't await it
 
 
 def _begin(connection: Connection, statement: str) -> None:

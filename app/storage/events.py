@@ -1,4 +1,4 @@
-"""The event log: one entry a change, gapless for each customer, written with the change."""
+"""The event log: one event for each change, numbered for each customer, in the transaction of the change."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ async def append(connection: AsyncConnection, event: Event) -> Event:
 
 
 async def last_seq(connection: AsyncConnection, customer_id: str) -> int:
-    """0 when nothing has happened yet."""
+    """Return the number of the customer's newest event. 0: there is none."""
     return await last_number(connection, customer_id, LOG)
 
 

@@ -1,4 +1,4 @@
-"""What subscriptions pull: the event log after a place in it, and the calls that have changed since."""
+"""The queries of subscriptions: the event log after a cursor, and the calls that have changed since."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from app.storage.rows import call_from, event_from
 BATCH = 100
 UP = [status for status in CallStatus if status is not CallStatus.HANGUP]
 SCAN = 5_000
-"""How much of the log is looked through at once for events that a filter wants."""
+"""Most events of the log that one query searches for those that a filter selects."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """None: any. An empty collection: nothing. `statuses`: entered or left."""
+    """A filter of events. None selects all, an empty collection nothing. `statuses` were entered or left."""
 
     transfer_id: str | None = None
     call_id: str | None = None
@@ -34,7 +34,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next part of the log: what is wanted of it, how far it was read, and whether it has been read to its end."""
+    """The next part of the log: the events selected from it, the last number searched, and whether that was the end."""
 
     events: list[Event]
     seq: int
@@ -43,7 +43,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class CallSeen:
-    """A call as it is now, its place in the sequence of changes, and whether it is live and wanted."""
+    """A call as it is now, the number of its last change, and whether it is live and selected by the filter."""
 
     call: Call
     seq: int
@@ -68,7 +68,7 @@ async def transfer_events_after(
 
 
 async def first_seq(connection: AsyncConnection, customer_id: str) -> int | None:
-    """The oldest that is kept."""
+    """Return the number of the oldest event that is kept. None: there is none."""
     statement = select(func.min(EVENTS.c.seq)).where(EVENTS.c.customer_id == customer_id)
     first: int | None = (await connection.execute(statement)).scalar()
     return first
@@ -101,7 +101,7 @@ def _event_conditions(wanted: EventFilter) -> list[Condition]:
 
 
 async def present_call_ids(connection: AsyncConnection, customer_id: str, wanted: CallFilter) -> tuple[list[str], int]:
-    """The live calls that are wanted, oldest first, and the last change that was made before they were read."""
+    """Return the live calls that the filter selects, oldest first, and the number of the last change before."""
     seq = await last_number(connection, customer_id, CHANGES)
     oldest_first = (unsought(CALLS.c.tm_create), CALLS.c.id)
     statement = select(CALLS.c.id).where(_is_present(customer_id, wanted)).order_by(*oldest_first)
@@ -111,14 +111,14 @@ async def present_call_ids(connection: AsyncConnection, customer_id: str, wanted
 async def calls_seen(
     connection: AsyncConnection, customer_id: str, ids: Collection[str], wanted: CallFilter
 ) -> list[CallSeen]:
-    """These calls as they are now, oldest first."""
+    """Return these calls as they are now, oldest first."""
     these = (unsought(CALLS.c.customer_id) == customer_id, CALLS.c.id.in_(ids))
     oldest_first = (CALLS.c.tm_create, CALLS.c.id)
     return await _calls(connection, _seen(customer_id, wanted).where(*these).order_by(*oldest_first))
 
 
 async def calls_after(connection: AsyncConnection, customer_id: str, seq: int, wanted: CallFilter) -> list[CallSeen]:
-    """The next calls that have changed since, wanted or not, each as it is now."""
+    """Return the next calls that have changed since, each as it is now, even those that the filter excludes."""
     changed = (CALLS.c.customer_id == customer_id, CALLS.c.seq > seq)
     return await _calls(connection, _seen(customer_id, wanted).where(*changed).order_by(CALLS.c.seq))
 

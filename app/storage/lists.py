@@ -1,4 +1,4 @@
-"""Pages of lists: filters, keyset order, counts. The depth of a page costs nothing: a key is sought in the index."""
+"""Pages of lists: filters, keyset cursors, counts. A deep page costs no more than the first: an index finds it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -35,14 +35,14 @@ CALLS, GROUPCALLS, CONFERENCES = table(CallRow), table(GroupcallRow), table(Conf
 Condition = ColumnElement[bool]
 Column = KeyedColumnElement[Any]
 Key = tuple[Any, ...]
-"""A member's place in the order of its list."""
+"""The keyset cursor of an item: the values that its list is ordered by."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """At most `size` members after and before these keys: from the start on, or (backward) up to the end."""
+    """A part of a list: the first (backward: the last) `size` items that are after and before these keys."""
 
     size: int
     after: Key | None = None
@@ -52,7 +52,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Members in the order of the list, whichever way they were sought."""
+    """Items in the order of the list, also when they were read backward."""
 
     items: tuple[T, ...] = ()
     has_next: bool = False
@@ -61,7 +61,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class TransferFilter:
-    """None: any. An empty collection: nothing."""
+    """A filter of transfers. None selects all, an empty collection nothing."""
 
     type: Type | None = None
     statuses: Collection[Status] | None = None
@@ -79,7 +79,7 @@ class TransferFilter:
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """None: any. An empty collection: nothing. `address`: a target, of either side."""
+    """A filter of calls. None selects all, an empty collection nothing. `address`: the target of either side."""
 
     statuses: Collection[CallStatus] | None = None
     direction: CallDirection | None = None
@@ -90,7 +90,7 @@ class CallFilter:
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """A list that can be asked for its pages and its length, each within a transaction of the caller's."""
+    """A list with its filter and order. Its pages and its length are read in the caller's transaction."""
 
     table: Table
     conditions: tuple[Condition, ...]
@@ -130,7 +130,7 @@ class Listing(Generic[T]):
         return beyond
 
     async def _is_any(self, connection: AsyncConnection, key: Key | None, *, ahead: bool) -> bool:
-        """Whether the list goes on at this key, itself included."""
+        """Return whether the list has items ahead of this key, or behind it. The item with this key counts."""
         if key is None:
             return False
         mine, bound = tuple_(*self.key), self._tuple(key)
@@ -179,7 +179,7 @@ def transfer_conditions(customer_id: str, wanted: TransferFilter) -> tuple[Condi
 
 
 def transfers_with(call_id: str) -> Select[tuple[str]]:
-    """The ids of the transfers in which a call has any part."""
+    """Return a query for the ids of the transfers that a call has a part in."""
     return select(PARTIES.c.transfer_id).where(PARTIES.c.call_id == call_id)
 
 
@@ -197,7 +197,7 @@ def call_conditions(customer_id: str, wanted: CallFilter) -> tuple[Condition, ..
 
 
 def _calls_of(customer_id: str, address: str) -> CompoundSelect[Any]:
-    """The ids of the calls from or to this target."""
+    """Return a query for the ids of the calls from or to this target."""
     sides = (CALLS.c.source_target, CALLS.c.destination_target)
     return union_all(*(select(CALLS.c.id).where(CALLS.c.customer_id == customer_id, side == address) for side in sides))
 
@@ -230,7 +230,7 @@ async def transfer_counts(
 async def transfers_of_calls(
     connection: AsyncConnection, customer_id: str, call_ids: Collection[str], window: Window
 ) -> dict[str, Page[Transfer]]:
-    """A page of the transfers of each call, newest first. All first pages are one question."""
+    """Return a page of the transfers of each call, newest first. One query reads the first pages of all calls."""
     if window.after or window.before:
         listings = {id_: transfers(customer_id, TransferFilter(call_id=id_)) for id_ in call_ids}
         return {id_: await listing.page(connection, window) for id_, listing in listings.items()}
@@ -266,7 +266,7 @@ def _parts(customer_id: str, call_ids: Collection[str], *columns: ColumnElement[
 async def events_of_transfers(
     connection: AsyncConnection, customer_id: str, transfer_ids: Collection[str], window: Window
 ) -> dict[str, tuple[Page[Event], int]]:
-    """A page of the events of each transfer, in version order, and how many there are in all. Their key is `seq`."""
+    """Return a page of the events of each transfer, in version order, and their number. Their key is `seq`."""
     e = EVENTS.c
     of_these = and_(unsought(e.customer_id) == customer_id, e.transfer_id.in_(transfer_ids))
     bounds = select(e.transfer_id, func.min(e.seq), func.max(e.seq), func.count()).where(of_these)
@@ -301,7 +301,7 @@ def _event_page(rows: list[Mapping[str, Any]], window: Window, least: int, most:
 
 
 def _grouped(rows: Iterable[Mapping[Any, Any]], of: Table) -> dict[str, list[Mapping[str, Any]]]:
-    """The rows of a table by what they are `of`, without what only served to find them."""
+    """Group the rows by the column "of". Keep only the columns of the table."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         found[row["of"]].append({column.name: row[column.name] for column in of.c})

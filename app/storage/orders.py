@@ -1,4 +1,4 @@
-"""Orders to the engine: recorded with the change that decides them, carried out after it, in this order."""
+"""The outbox: orders are recorded in the transaction of their change, and carried out after it in that order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class RecordedOrder:
     transfer_id: str
     customer_id: str
     version: int
-    """Of the change that it follows from, or OF_NO_CHANGE."""
+    """The version of the change that the order follows from, or OF_NO_CHANGE."""
     tries: int
     order: Order
 
@@ -59,7 +59,7 @@ async def add(
 
 
 async def overrule(connection: AsyncConnection, transfer_id: str, versions: range) -> None:
-    """What waits of these versions is not to be carried out any more."""
+    """Mark the waiting orders of these versions so that they are never carried out."""
     if not versions:
         return
     waiting = (orders.c.transfer_id == transfer_id) & (orders.c.state == WAITING)
@@ -68,14 +68,14 @@ async def overrule(connection: AsyncConnection, transfer_id: str, versions: rang
 
 
 async def overrule_join(connection: AsyncConnection, transfer_id: str) -> None:
-    """Nobody is to join the bridge any more."""
+    """Mark the waiting joins of the transfer so that they are never carried out."""
     waiting = (orders.c.transfer_id == transfer_id) & (orders.c.state == WAITING)
     joins = orders.c.kind == OrderKind.JOIN.value
     await connection.execute(update(orders).where(waiting, joins).values(state=OVERRULED))
 
 
 async def repeat_given_up(connection: AsyncConnection, transfer_id: str) -> None:
-    """Give the hang-ups that the engine has refused to the last another chance, before what is added next."""
+    """Let refused hang-ups wait again, after the present orders and before those that are added next."""
     of_transfer = orders.c.transfer_id == transfer_id
     last = select(func.max(orders.c.position)).where(of_transfer).scalar_subquery()
     given_up = (orders.c.state == REFUSED) & (orders.c.kind == OrderKind.HANG_UP.value)
@@ -98,7 +98,7 @@ async def first_waiting(connection: AsyncConnection, transfer_id: str) -> Record
 
 
 async def settle(connection: AsyncConnection, order_id: int, state: str) -> bool:
-    """False if it was overruled meanwhile."""
+    """Set the state of a waiting order. Return False if it no longer waits: a change has overruled it."""
     mine = (orders.c.id == order_id) & (orders.c.state == WAITING)
     return (await connection.execute(update(orders).where(mine).values(state=state))).rowcount == 1
 
@@ -108,7 +108,7 @@ async def count_try(connection: AsyncConnection, order_id: int) -> None:
 
 
 async def with_waiting(connection: AsyncConnection) -> list[str]:
-    """The transfers that have orders waiting."""
+    """Return the ids of the transfers that have waiting orders."""
     return list(
         (await connection.scalars(select(orders.c.transfer_id).where(orders.c.state == WAITING).distinct())).all()
     )
@@ -120,7 +120,7 @@ async def count_waiting(connection: AsyncConnection) -> int:
 
 
 async def is_refused(connection: AsyncConnection, transfer_id: str, version: int) -> bool:
-    """Whether the engine has refused an order that follows from this version."""
+    """Return whether the engine has refused an order that follows from this version."""
     of_change = (orders.c.transfer_id == transfer_id) & (orders.c.version == version)
     refused = select(orders.c.id).where(of_change, orders.c.state == REFUSED).limit(1)
     return (await connection.execute(refused)).first() is not None
@@ -134,7 +134,7 @@ async def waits(
     kind: OrderKind | None = None,
     call_id: str | None = None,
 ) -> bool:
-    """Whether an order waits that follows from this version or a later one, is of this kind and about this call."""
+    """Return whether an order of this kind and call waits that follows from version `since` or a later one."""
     wanted = [orders.c.transfer_id == transfer_id, orders.c.state == WAITING, orders.c.version >= since]
     if kind:
         wanted.append(orders.c.kind == kind.value)

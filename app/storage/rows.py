@@ -1,4 +1,4 @@
-"""From rows to the domain's values and back. JSON columns hold what the API gives out."""
+"""Conversion of rows to domain values and back. JSON columns use the field names of the API."""
 
 from dataclasses import asdict, fields
 from datetime import datetime

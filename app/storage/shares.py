@@ -1,4 +1,4 @@
-"""What one customer may have of the database at once, so that there is always some of it left for the others."""
+"""Shares of the database: the limit on one customer's work at a time, so that other customers can work, too."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -6,14 +6,14 @@ from weakref import WeakValueDictionary
 
 
 class Shares:
-    """So much for each; whoever asks for more waits for his own, and nobody else does."""
+    """A limit for each customer. Work beyond it waits for the same customer's earlier work, and for nobody else's."""
 
     def __init__(self, each: int) -> None:
         self._each = each
-        self._taken: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # while somebody has or waits
+        self._taken: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # kept while in use
 
     def one(self, customer_id: str | None) -> AbstractAsyncContextManager[None]:
-        """None: the work is nobody's, but our own."""
+        """Return a context that holds one share. None is our own work, which has no limit."""
         if customer_id is None:
             return nullcontext()
         share = self._taken.get(customer_id)

@@ -1,4 +1,4 @@
-"""Transfers: the record, its lock, and who has a part in it."""
+"""Transfers: the record, the lock on its call and bridge, and the calls that have a part in it."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -18,14 +18,14 @@ parties = table(PartyRow)
 
 
 async def add(connection: AsyncConnection, transfer: Transfer) -> None:
-    """Raises IntegrityError when the call or the bridge has a live transfer, or the idempotency key is taken."""
+    """Raise IntegrityError when the call or the bridge has a live transfer, or the idempotency key is taken."""
     await connection.execute(insert(transfers).values(transfer_row(transfer)))
     await _add_parties(connection, transfer.id, transfer.roles)
     await calls.touch(connection, transfer.customer_id, _present(transfer))
 
 
 async def replace(connection: AsyncConnection, before: Transfer, after: Transfer) -> bool:
-    """Write the next version. False if another writer got there first."""
+    """Write the next version (compare-and-set). Return False if another writer was first."""
     row = {name: value for name, value in transfer_row(after).items() if getattr(before, name) != getattr(after, name)}
     written = await connection.execute(
         update(transfers).where(transfers.c.id == after.id, transfers.c.version == before.version).values(row)
@@ -38,12 +38,12 @@ async def replace(connection: AsyncConnection, before: Transfer, after: Transfer
 
 
 def changes_parties(before: Transfer | None, after: Transfer) -> bool:
-    """Whether a call may get another live transfer by this change, or lose its own."""
+    """Return whether this change may set or clear the live transfer of a call."""
     return before is None or before.is_live is not after.is_live or not set(after.party_ids) <= set(before.party_ids)
 
 
 async def _follow_parties(connection: AsyncConnection, after: Transfer) -> None:
-    known = await _party_ids(connection, after.id)  # also those who have left, and may have come back
+    known = await _party_ids(connection, after.id)  # includes parties that have left: they can come back
     new = {id_: role for id_, role in after.roles.items() if id_ not in known}
     await _add_parties(connection, after.id, new)
     joined = [id_ for id_ in _present(after) if id_ in new]
@@ -55,7 +55,7 @@ async def _party_ids(connection: AsyncConnection, transfer_id: str) -> Collectio
 
 
 def _present(t: Transfer) -> tuple[str, ...]:
-    """The calls that are up already. A leg is not: its call is news by itself when the engine first tells of it."""
+    """Return the calls that exist already. A leg does not: the engine's first report of it is a change by itself."""
     return t.transferer_call_id, *t.held_call_ids
 
 
@@ -66,7 +66,7 @@ async def _add_parties(connection: AsyncConnection, transfer_id: str, roles: dic
 
 
 async def by_id(connection: AsyncConnection, transfer_id: str) -> Transfer | None:
-    """Of any customer: for the engine room, never for a client."""
+    """Return the transfer of any customer. Only for our own work; clients must be limited to their customer."""
     return await _one(connection, select(transfers).where(transfers.c.id == transfer_id))
 
 
@@ -83,7 +83,7 @@ async def by_groupcalls(connection: AsyncConnection, customer_id: str, ids: Coll
 async def live_by_calls(
     connection: AsyncConnection, customer_id: str, call_ids: Collection[str]
 ) -> dict[str, tuple[Transfer, Party]]:
-    """The live transfer that each call has a part in, and which part."""
+    """Return the live transfer that each call has a part in, with its role."""
     found = await _rows(
         connection,
         select(transfers, parties.c.call_id, parties.c.role)
@@ -102,7 +102,7 @@ def _without(row: RowMapping, *names: str) -> Transfer:
 
 
 async def live_ids_of_call(connection: AsyncConnection, call: Call) -> list[str]:
-    """The live transfers that a report on this call may concern: by its part, and by the bridge it is in."""
+    """Return the live transfers that a report on this call can concern: by its part, and by its bridge."""
     by_part = (
         select(transfers.c.id, transfers.c.confbridge_id)
         .join(parties, parties.c.transfer_id == transfers.c.id)
@@ -120,7 +120,7 @@ async def live_ids_of_call(connection: AsyncConnection, call: Call) -> list[str]
 
 
 async def ended_ids_of_calls(connection: AsyncConnection, call_ids: Collection[str]) -> list[str]:
-    """Return the ended transfers that one of these calls had a part in."""
+    """Return the ids of the ended transfers that one of these calls had a part in."""
     ended = (
         select(transfers.c.id)
         .join(parties, parties.c.transfer_id == transfers.c.id)
@@ -135,19 +135,19 @@ async def live_ids(connection: AsyncConnection) -> list[str]:
 
 
 async def party_ids(connection: AsyncConnection, transfer_ids: Collection[str]) -> list[str]:
-    """Return the calls that have a part in these transfers, legs that may not have been dialled yet included."""
+    """Return the ids of the calls in these transfers, including legs that may not have been dialled yet."""
     wanted = select(parties.c.call_id).where(parties.c.transfer_id.in_(transfer_ids))
     return list((await connection.scalars(wanted)).all())
 
 
 async def live_party_ids(connection: AsyncConnection) -> list[str]:
-    """The calls that have a part in a live transfer, legs that may not have been dialled yet included."""
+    """Return the ids of the calls in all live transfers, including legs that may not have been dialled yet."""
     of_live = select(parties.c.call_id).join(transfers, transfers.c.id == parties.c.transfer_id)
     return list((await connection.scalars(of_live.where(transfers.c.tm_end.is_(None)))).all())
 
 
 async def live_by_status(connection: AsyncConnection) -> dict[str, int]:
-    """How many are live, of all customers."""
+    """Return the number of live transfers of all customers, by status."""
     counted = select(transfers.c.status, func.count()).where(transfers.c.tm_end.is_(None))
     return {row[0]: row[1] for row in await connection.execute(counted.group_by(transfers.c.status))}
 
@@ -166,7 +166,7 @@ async def live_of_transferee(connection: AsyncConnection, customer_id: str, call
 
 
 async def latest_that_brought(connection: AsyncConnection, customer_id: str, call_id: str) -> str | None:
-    """The transfer whose destination this call was."""
+    """Return the id of the latest transfer that had this call as its destination."""
     brought = (
         select(transfers.c.id)
         .where(transfers.c.transferee_call_id == call_id, unsought(transfers.c.customer_id) == customer_id)
@@ -183,7 +183,7 @@ async def by_idempotency_key(connection: AsyncConnection, customer_id: str, key:
 
 
 async def deadlines(connection: AsyncConnection, until: datetime | None = None) -> list[tuple[str, datetime]]:
-    """Return the transfers that have a running timer and its deadline; only those due by `until`, if it is given."""
+    """Return the ids and deadlines of the transfers with a running timer. `until` selects those due by then."""
     deadline = transfers.c.tm_deadline
     running = select(transfers.c.id, deadline).where(deadline.is_not(None) if until is None else deadline <= until)
     return [(row.id, row.tm_deadline) for row in await connection.execute(running)]

@@ -25,7 +25,7 @@ def test_a_new_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "database")) as theirs:
         theirs.execute("CREATE TABLE users (name)")
-    with pytest.raises(sqlite3.DatabaseError, match="another program's"):
+    with pytest.raises(sqlite3.DatabaseError, match="it belongs to another program"):
         check_file(tmp_path / "database")
 
 

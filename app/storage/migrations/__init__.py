@@ -1,1 +1,1 @@
-"""The history of the tables, configured in code."""
+"""The Alembic migrations of the tables, configured in code."""

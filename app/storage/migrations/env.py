@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection that it is given."""
+"""Alembic's env.py: runs the migrations on the connection in the attributes of its configuration."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Brings a database to the newest revision."""
+"""Runs the migrations of a database up to the newest revision."""
 
 from pathlib import Path
 
