@@ -6,7 +6,7 @@ XDIST := -n 2 --dist worksteal
 .DEFAULT_GOAL := help
 .PHONY: help install dev web otel run test test-fast soak bench check schema readme format lock clean
 
-help: ## list these targets
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 PYTHON_VERSION = $(shell $(PYTHON) -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)
@@ -14,7 +14,7 @@ IS_NEW_ENOUGH = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 
 TOO_OLD = Python 3.11 or later is needed, and $(PYTHON) is $(or $(PYTHON_VERSION),missing). \
   If you have a later one, name it: make $(or $(firstword $(MAKECMDGOALS)),run) PYTHON=python3.12
 
-# A folder that is left half made would look finished to the next try.
+# Remove an incomplete .venv: the next run would take it for finished.
 .venv/bin/python:
 	$(if $(filter True,$(IS_NEW_ENOUGH)),,$(error $(TOO_OLD)))
 	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; exit 1; }
@@ -36,30 +36,30 @@ TOO_OLD = Python 3.11 or later is needed, and $(PYTHON) is $(or $(PYTHON_VERSION
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-otel.lock
 	@touch $@
 
-dev: .venv/.dev ## what the tests and checks need
-web: .venv/.web ## build GraphiQL, if its sources have changed
+dev: .venv/.dev ## install what the tests and checks need
+web: .venv/.web ## build GraphiQL if its sources have changed
 	@$(BIN)/python -m app.web.build
 
-install: .venv/.installed ## what `transfers serve` needs
-otel: .venv/.otel ## what traces need, besides
+install: .venv/.installed ## install what `transfers serve` needs
+otel: .venv/.otel ## install what traces need in addition
 
-run: install web ## build what is missing, start the demo, say what to open
+run: install web ## install and build what is missing, and start the demo
 	@$(BIN)/transfers serve --demo
 
-test: dev web ## the whole test suite
+test: dev web ## run all tests
 	$(PYTEST) $(XDIST)
 
-test-fast: dev ## the quick part of it, under a minute
+test-fast: dev ## run the fast tests, under a minute
 	$(PYTEST) $(XDIST) -m "not slow"
 
-soak: dev web ## the long runs in full, about an hour
+soak: dev web ## run the long tests in full, about an hour
 	$(PYTEST) -m slow --soak
 
-bench: dev ## what the limits save, and the load that one principal gets
+bench: dev ## measure what the limits save, and the load of one principal
 	$(BIN)/python -m tests.bench.limits
 	$(BIN)/python -m tests.bench.load
 
-check: dev ## types, style, import directions, schema up to date
+check: dev ## check style, types, import directions and schema.graphql
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -72,16 +72,16 @@ schema: dev ## write schema.graphql from the code
 readme: dev ## write the settings and the diagram into the READMEs from the code
 	$(BIN)/python -m tests.readme.generated
 
-format: dev ## put the style right
+format: dev ## correct the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: dev ## resolve the dependencies anew
+lock: dev ## update the lock files
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group web -o requirements-web.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --group ariadne -o tests/clients/ariadne.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build --extra otel -o requirements-otel.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --extra build --extra otel --group dev -o requirements-dev.lock
 
-clean: ## remove everything made here
+clean: ## remove everything that these targets create
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis app/web/*/node_modules app/web/*/dist tests/clients/node_modules tests/clients/generated

@@ -1,4 +1,4 @@
-"""The console command: serve, token, schema, watch."""
+"""The console command `transfers`: serve, token, schema, watch."""
 
 import asyncio
 import errno
@@ -37,7 +37,7 @@ out, errors = Console(), Console(stderr=True)
 
 
 class Fail(typer.Exit):
-    """Ends the command with one line that says why."""
+    """Raised to end the command with a one-line reason on standard error."""
 
     def __init__(self, why: str, code: int = 1) -> None:
         errors.print(f"transfers: {why}", style="red", highlight=False, markup=False, soft_wrap=True)
@@ -45,7 +45,7 @@ class Fail(typer.Exit):
 
 
 def read_settings(**options: object) -> Settings:
-    """The settings of the environment; an option that is given comes before the variable of its name."""
+    """Read the settings from the environment. An option, unless it is None, overrides the variable of its name."""
     given = {name: value for name, value in options.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]
@@ -72,21 +72,21 @@ def transfers(
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """What comes before the command."""
+    """Accept the options that stand before a command."""
 
 
 @app.command(epilog="Example: transfers serve --demo --port 8080")
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on. Default: 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one. Default: 8000.")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="With a demo customer who has two live calls.")] = False,
+    port: Annotated[int | None, typer.Option(help="The port to listen on. 0: any free port. Default: 8000.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Add a demo customer with two live calls.")] = False,
 ) -> None:
-    """Run the server until it is told to stop."""
+    """Run the server until Ctrl-C or SIGTERM."""
     settings = read_settings(host=host, port=port)
     configure_logs(settings.log_format, settings.log_level)
     warn_of_unknown_variables()
     if not settings.is_loopback and not settings.has_own_keys:
-        raise Fail("TRANSFERS_AUTH_SECRET (or a public key) is needed to listen beyond loopback", 2)
+        raise Fail("TRANSFERS_AUTH_SECRET (or a public key) is needed to listen on an address that is not loopback", 2)
     try:
         server = build_server(settings, is_demo=demo)
         uvloop.run(server.house.prepare())
@@ -99,14 +99,14 @@ def serve(
     except (OSError, UnicodeError) as error:
         is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         why = (
-            "it is in use; --port or TRANSFERS_PORT names another"
+            "the port is in use. Set another one with --port or TRANSFERS_PORT"
             if is_taken
             else getattr(error, "strerror", None) or error
         )
         raise Fail(f"can't listen on {settings.host}:{settings.port}: {why}") from error
     _greet(server, *listener.getsockname()[:2])
     drain, turned_away = server.endpoint.drain, server.house.metrics.turned_away
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how a demo is ended: make would report any other code as an error
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal end of a demo: on another exit code make reports an error
         uvloop.run(serve_until_stopped(server.app, listener, drain, settings.grace_seconds, server.limits, turned_away))
 
 
@@ -118,16 +118,21 @@ def _greet(server: Server, host: str, port: int) -> None:
             f"Open   {url}/graphiql and run the tabs from left to right.",
             f"Watch  .venv/bin/transfers watch --url {url}/graphql",
         ]
-    with suppress(OSError):  # nobody is greeted, then
+    with suppress(OSError):  # standard output is closed or full: the server runs without the greeting
         print("\n".join(lines), flush=True)  # noqa: T201
 
 
 @app.command(epilog=f"Example: transfers token --customer {CUSTOMER} --permission TRANSFERS_READ --ttl 600")
 def token(
-    customer: Annotated[UUID, typer.Option(help="The customer whose calls and transfers it opens.")],
-    subject: Annotated[str, typer.Option(help="Who bears it: stands in every event that he causes.")] = "operator",
-    permission: Annotated[list[Permission] | None, typer.Option(help="Repeat for several. Default: all.")] = None,
-    ttl: Annotated[int, typer.Option(min=1, help="Seconds until it expires.")] = 3600,
+    customer: Annotated[UUID, typer.Option(help="The customer whose calls and transfers the token gives access to.")],
+    subject: Annotated[
+        str, typer.Option(help="The bearer's name. It is stored in every event that they cause.")
+    ] = "operator",
+    permission: Annotated[
+        list[Permission] | None,
+        typer.Option(help="A permission of the token. Repeat the option for several. Default: all."),
+    ] = None,
+    ttl: Annotated[int, typer.Option(min=1, help="Seconds until the token expires.")] = 3600,
 ) -> None:
     """Print a token that this server accepts."""
     settings = read_settings()
@@ -136,7 +141,7 @@ def token(
         made = build_tokens(settings).issue(str(customer), subject, permission or Permission, ttl)
     except (TypeError, ValueError) as error:
         raise Fail(str(error)) from error
-    print(made)  # noqa: T201 - the token alone, for scripts
+    print(made)  # noqa: T201 - only the token, so that scripts can use the output
 
 
 @app.command(epilog="Example: transfers schema > schema.graphql")
@@ -148,11 +153,14 @@ def schema() -> None:
 @app.command(epilog='Example: transfers watch --token "$(transfers token --customer UUID)"')
 def watch(
     token: Annotated[
-        str | None, typer.Option(envvar="TRANSFERS_TOKEN", help="As `transfers token` prints it. A demo needs none.")
+        str | None,
+        typer.Option(envvar="TRANSFERS_TOKEN", help="A token from `transfers token`. A demo server needs none."),
     ] = None,
-    url: Annotated[str, typer.Option(help="Of the running server.")] = "http://127.0.0.1:8000/graphql",
+    url: Annotated[
+        str, typer.Option(help="The GraphQL endpoint of the running server.")
+    ] = "http://127.0.0.1:8000/graphql",
 ) -> None:
-    """Follow a running server's transfers, live, in a table."""
+    """Show the transfers of a running server in a live table."""
     try:
         asyncio.run(watch_transfers(url, token, out))
     except NoToken as error:
@@ -164,7 +172,7 @@ def watch(
 
 
 def hold_descriptors() -> None:
-    """A standard stream that is closed leads nowhere, or the next file or socket would be taken for it."""
+    """Open /dev/null for closed standard streams. Otherwise the next file or socket would get their descriptor."""
     while (lowest := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(lowest)

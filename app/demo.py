@@ -1,4 +1,4 @@
-"""The demo customer: live calls to transfer, and a token to do it with."""
+"""The demo customer, with calls to transfer and a token."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 CUSTOMER = str(uuid5(NAMESPACE_URL, "transfers demo customer"))
 TOKEN_SECONDS = 7 * 24 * 3600
 LOOK_SECONDS = 30.0
-"""Seconds after which the calls are looked at even when nothing has happened to them."""
+"""Most seconds between two checks of the calls. A change of a call or a transfer starts a check at once."""
 
 
 def _agent(name: str) -> Address:
@@ -29,7 +29,7 @@ AGENTS = tuple(map(_agent, ("Alice", "Bob")))
 
 
 class Demo:
-    """Callers who talk to agents: there is always a call to transfer."""
+    """Keeps a call between a caller and an agent that can be transferred."""
 
     def __init__(self, simulation: Simulation, calls: Calls, broker: Broker, tokens: Tokens) -> None:
         self._simulation = simulation
@@ -38,7 +38,7 @@ class Demo:
         self._tokens = tokens
 
     async def run(self) -> None:
-        """Endless: place new calls whenever no call is left that can be transferred."""
+        """Place new calls whenever no call can be transferred. Runs until it is cancelled."""
         async with self._broker.listen(f"calls:{CUSTOMER}", f"transfers:{CUSTOMER}") as wake_up:
             while True:
                 try:
@@ -48,12 +48,12 @@ class Demo:
                 await wake_up_within(wake_up, LOOK_SECONDS)
 
     async def prepare(self) -> None:
-        """Place new calls, unless an agent is on a call that can be transferred."""
+        """Place new calls, unless an agent has a call that can be transferred."""
         if not await self._calls.transferable(CUSTOMER, [agent.target for agent in AGENTS]):
             await self._place_calls()
 
     async def _place_calls(self) -> None:
-        """Each agent who is on no call gets one; when both are on calls, both get another one."""
+        """Place a call to each agent without a call. When both agents have calls, place another one to both."""
         live = [call for call in (await self._calls.live())[0] if call.customer_id == CUSTOMER]
         busy = {call.owner_id for call in live}
         agents = [agent for agent in AGENTS if agent.target not in busy] or AGENTS
@@ -65,7 +65,7 @@ class Demo:
         return self._tokens.issue(CUSTOMER, "demo", Permission, ttl)
 
     async def session(self) -> dict[str, object]:
-        """What GraphiQL is signed in with."""
+        """Return the headers that sign GraphiQL in."""
         return {"headers": {"Authorization": f"Bearer {self.token()}"}}
 
 

@@ -1,4 +1,4 @@
-"""Log lines: for a person's eyes, or as JSON for a machine's. Each carries the ids of what it is about."""
+"""Log lines, as text or as JSON. Each has the ids of its request, customer and transfer."""
 
 import logging
 import os
@@ -13,37 +13,37 @@ import orjson
 from structlog.contextvars import get_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
 
-Entry = dict[str, Any]
+Fields = dict[str, Any]
 
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
-"""What every record has; the rest came with `extra`."""
+"""Attributes of every LogRecord. All others were passed as `extra`."""
 CHATTY = ("aiosqlite", "alembic", "asyncio", "httpx", "uvicorn.access", "uvicorn.error", "websockets")
-"""Below WARNING they say nothing to an operator, and some of them quote what clients send."""
+"""Libraries that log from WARNING on: below, their lines don't help an operator, and some quote clients' data."""
 
 STDERR = 2
 MOST_BYTES = 1_000_000
-"""Of lines that wait for their reader."""
+"""Most bytes of lines that wait for a slow reader."""
 
 CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 
 
 class Lines(logging.Formatter):
-    """There is a line for every operation: structlog's ProcessorFormatter takes twice the time to write it."""
+    """A formatter with structlog's fields. structlog's own ProcessorFormatter takes twice the time for each line."""
 
-    def __init__(self, render: Callable[[Entry], str]) -> None:
+    def __init__(self, render: Callable[[Fields], str]) -> None:
         super().__init__()
         self._render = render
 
     def format(self, record: logging.LogRecord) -> str:
         time = f"{second(int(record.created))}.{int(record.msecs):03}Z"
-        entry = {"timestamp": time, "level": record.levelname.lower(), "event": record.getMessage()}
-        entry |= get_contextvars()
-        entry |= {name: value for name, value in vars(record).items() if name not in STANDARD}
+        fields = {"timestamp": time, "level": record.levelname.lower(), "event": record.getMessage()}
+        fields |= get_contextvars()
+        fields |= {name: value for name, value in vars(record).items() if name not in STANDARD}
         if record.levelno >= logging.WARNING:
-            entry["logger"] = record.name
+            fields["logger"] = record.name
         if record.exc_info and record.exc_info[1]:
-            entry["exception"] = "".join(trace(record.exc_info[1]))
-        return self._render(entry)
+            fields["exception"] = "".join(trace(record.exc_info[1]))
+        return self._render(fields)
 
 
 @lru_cache(1)
@@ -52,30 +52,30 @@ def second(timestamp: int) -> str:
 
 
 def trace(error: BaseException, *told: BaseException) -> Iterator[str]:
-    """Where it came from and of what class it is. Not its message: that may quote a note, or a token."""
+    """Yield the traceback and the class of the error. Its message is left out: it can quote a note or a token."""
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     for earlier in (cause, *getattr(error, "exceptions", ())):
-        if earlier and earlier not in (error, *told):  # they may go round in circles
+        if earlier and earlier not in (error, *told):  # errors can refer to each other
             yield from trace(earlier, error, *told)
             yield "which led to\n"
     yield from format_tb(error.__traceback__)
     yield f"{type(error).__module__}.{type(error).__qualname__}\n"
 
 
-def as_json(entry: Entry) -> str:
-    return orjson.dumps(entry, default=str).decode()
+def as_json(fields: Fields) -> str:
+    return orjson.dumps(fields, default=str).decode()
 
 
-def as_text(entry: Entry) -> str:
-    words = [entry.pop("timestamp"), f"{entry.pop('level'):7}", entry.pop("event")]
-    exception = entry.pop("exception", None)
-    words += [f"{name}={value}" for name, value in entry.items()]
+def as_text(fields: Fields) -> str:
+    words = [fields.pop("timestamp"), f"{fields.pop('level'):7}", fields.pop("event")]
+    exception = fields.pop("exception", None)
+    words += [f"{name}={value}" for name, value in fields.items()]
     return on_one_line(" ".join(words)) + (f"\n{exception}" if exception else "")
 
 
-def as_coloured_text() -> Callable[[Entry], str]:
+def as_coloured_text() -> Callable[[Fields], str]:
     render = ConsoleRenderer(exception_formatter=plain_traceback)
-    return lambda entry: render(None, "", {name: _tame(name, value) for name, value in entry.items()})
+    return lambda fields: render(None, "", {name: _tame(name, value) for name, value in fields.items()})
 
 
 def _tame(name: str, value: object) -> object:
@@ -83,21 +83,21 @@ def _tame(name: str, value: object) -> object:
 
 
 def on_one_line(text: str) -> str:
-    """Whoever is quoted can't begin a line of his own, nor colour it."""
+    """Escape control characters, so that quoted text can't forge a log line or colour it."""
     return text if text.isprintable() else text.translate(CONTROLS)
 
 
-def renderer(log_format: str) -> Callable[[Entry], str]:
+def renderer(log_format: str) -> Callable[[Fields], str]:
     if log_format == "json":
         return as_json
     return as_coloured_text() if os.isatty(STDERR) else as_text
 
 
 class Unhindered(logging.Handler):
-    """Writes what a descriptor takes at once, and keeps the rest for later: a pipe that nobody reads stops nobody.
+    """A handler that never blocks: it buffers what a full pipe or terminal does not accept, and writes it later.
 
-    A thread that writes (QueueListener) would cost every line a switch to it, lose the last ones when a signal ends the
-    process, and be stuck in the full pipe for good.
+    A writer thread (QueueListener) would be worse: each line costs a thread switch, a signal loses the last lines, and
+    the thread blocks in the full pipe for ever.
     """
 
     def __init__(self, descriptor: int, most: int = MOST_BYTES) -> None:
@@ -132,32 +132,33 @@ class Unhindered(logging.Handler):
     def flush(self) -> None:
         try:
             while self._kept and self._room.poll(0):
-                # A pipe that takes anything takes as much, and does not wait.
+                # A pipe that is ready accepts PIPE_BUF bytes without blocking.
                 del self._kept[: os.write(self._descriptor, self._kept[: select.PIPE_BUF])]
-        except BlockingIOError:  # whoever gave it to us made it so
+        except BlockingIOError:  # the descriptor is non-blocking and full: try again with the next line
             pass
-        except OSError:  # the reader has left, the disk is full: there is nobody whom it could be told
+        except OSError:  # the reader is gone or the disk is full, and there is no other place to report it
             self._kept.clear()
 
 
 def _loss(lines: int) -> logging.LogRecord:
-    message = "%s lines of the log are lost: they were not read in time"
+    message = "%s log lines are lost: their reader was too slow"
     return logging.LogRecord(__name__, logging.WARNING, "", 0, message, (lines,), None)
 
 
 def _standard_error() -> int:
-    """A terminal does not say how much it takes without waiting: it is opened once more, so as not to wait.
+    """Return a descriptor of standard error. A terminal is opened again as non-blocking.
 
-    As it was opened first, others have it, too, who may want to.
+    A write to a terminal can block even when poll says that it is ready. The first descriptor is shared with other
+    processes, so its flags must not change.
     """
     try:
         return os.open(os.ttyname(STDERR), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
-        return STDERR  # no terminal
+        return STDERR  # not a terminal
 
 
 def configure_logs(log_format: str, level: str) -> None:
-    # No line shows what these find out; the documentation says to turn them off so.
+    # No line shows the caller, thread or process. The logging documentation turns them off like this, to save time.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = Unhindered(_standard_error())

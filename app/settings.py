@@ -1,4 +1,4 @@
-"""What an operator sets, from TRANSFERS_* variables of the environment."""
+"""The settings of an operator, from the environment variables TRANSFERS_*."""
 
 import ipaddress
 import os
@@ -27,21 +27,21 @@ OTEL = (
     "opentelemetry.instrumentation.asgi",
     "opentelemetry.instrumentation.sqlalchemy",
 )
-"""What `app.tracing` imports: the extra `otel`."""
+"""The modules of the extra `otel` that `app.tracing` imports."""
 
 
 PREFIX = "TRANSFERS_"
 OTHER_VARIABLES = ("token",)
-"""Variables with the same prefix that are no settings of the server: the token of `transfers watch`."""
+"""Variables with the same prefix that are not settings: the token of `transfers watch`."""
 DRIVER = "sqlite+aiosqlite"
 TRANSPORT = TransportLimits()
 """Where the defaults of these settings stand."""
 LIFETIME = 10**9
-"""Seconds. Answers tell when a budget is full again, and dates end with the year 9999."""
+"""Most seconds until a budget is full again. Responses contain that time, and dates end with the year 9999."""
 
 
 def _web_address(value: str) -> str:
-    """Read it as httpx does, which asks there for the keys: what httpx can't ask is refused at the start."""
+    """Parse the URL as httpx does, which will request it, so that an invalid URL fails at the start and not later."""
     try:
         url = httpx.URL(value)
         is_whole = url.scheme in ("http", "https") and bool(url.host) and (url.port is None or 0 < url.port < 65_536)
@@ -50,7 +50,7 @@ def _web_address(value: str) -> str:
     if not is_whole or value.split() != [value]:
         raise ValueError("must be an address that begins with http:// or https://")
     if url.userinfo:
-        raise ValueError("must be an address without user and password, which would be logged")
+        raise ValueError("must be an address without user and password, because addresses are logged")
     return value
 
 
@@ -63,113 +63,134 @@ WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class Settings(BaseSettings):
-    """Every field is the variable of the same name in capitals, with TRANSFERS_ before it."""
+    """The settings. Each field is read from the variable TRANSFERS_ plus the field's name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", allow_inf_nan=False)
 
     database_url: str = Field(
         default="",
-        description=f"`{DRIVER}:///` and the path of an SQLite file; when absent one in the per-user data folder",
+        description=f"The SQLite database: `{DRIVER}:///` and the path of the file. "
+        "Default: a file in the user's data folder",
     )
     telephony: Literal["simulator"] = Field(default="simulator", description="The telephony engine")
     host: Word = Field(default="127.0.0.1", description="The address to listen on")
-    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one")
-    log_format: Literal["console", "json"] = Field(default="console", description="How log lines are written")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="The least of them")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on. 0: any free port")
+    log_format: Literal["console", "json"] = Field(default="console", description="The format of log lines")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The lowest level that is logged"
+    )
 
     auth_secret: SecretStr | None = Field(
         default=None,
-        description="The shared secret of HS256 tokens, 32 bytes or more; when absent one is made and kept beside the "
-        "database, and only a loopback address may be bound",
+        description="The shared secret of HS256 tokens, at least 32 bytes. Default: a secret is created and kept "
+        "beside the database, and the server can only listen on loopback",
     )
     auth_public_key: Word | None = Field(
-        default=None, description="A PEM public key, in place of a secret: RS256 and ES256 tokens"
+        default=None, description="A public key in PEM, instead of a secret. Tokens are RS256 or ES256"
     )
     auth_jwks_url: WebAddress | None = Field(
-        default=None, description="Where the public keys of RS256/ES256 tokens are, in place of one"
+        default=None, description="The URL of a JSON Web Key Set, instead of a secret. Tokens are RS256 or ES256"
     )
-    auth_issuer: Word | None = Field(default=None, description="The `iss` that a token must have")
-    auth_audience: Word | None = Field(default=None, description="The `aud` that a token must have")
+    auth_issuer: Word | None = Field(default=None, description="The `iss` that tokens must have")
+    auth_audience: Word | None = Field(default=None, description="The `aud` that tokens must have")
 
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=TRANSPORT.allowed_origins,
-        description='Origins of other sites whose pages may call, as a JSON list: `["https://desk.example"]`, or '
-        '`["*"]` for all. In demo mode pages of loopback origins may, too',
+        description="The other sites whose pages can call the server, as a JSON list of origins: "
+        '`["https://desk.example"]`, or `["*"]` for all. In demo mode, pages of loopback origins can call it, too',
     )
     documents: Path | None = Field(
-        default=None, description="A folder of *.graphql files, which clients may ask for by their SHA-256"
+        default=None,
+        description="A folder of trusted documents: `*.graphql` files, which clients can run by their SHA-256",
     )
-    documents_only: bool = Field(default=False, description="Whether these alone may run")
+    documents_only: bool = Field(default=False, description="Run trusted documents only")
     budget: Points = Field(
-        default=250_000, ge=0, description="Points of cost that a customer's subject may save up and spend at once"
+        default=250_000,
+        ge=0,
+        description="Points of cost that one subject of a customer can save up, and spend at once",
     )
     budget_rate: Points = Field(
-        default=25_000, gt=0, description="Points a second that it gets back; a read of a transfer and its links has 25"
+        default=25_000,
+        gt=0,
+        description="Points that a budget regains each second. A query of one transfer and its links costs 25",
     )
-    max_cost: Points = Field(default=100_000, ge=1, description="Points that one operation may cost")
-    body_bytes: Count = Field(default=TRANSPORT.body_bytes, description="Of an HTTP body, and of a WebSocket message")
+    max_cost: Points = Field(default=100_000, ge=1, description="Most points that one operation can cost")
+    body_bytes: Count = Field(default=TRANSPORT.body_bytes, description="Most bytes of an HTTP body or of a WebSocket message")
     operation_seconds: Seconds = Field(
         default=TRANSPORT.operation_seconds,
-        description="How long a query or a mutation may take, and before it the arrival of its body",
+        description="Seconds that a query or a mutation can take. The arrival of its body has the same limit",
     )
     customer_connections: Count = Field(
-        default=TRANSPORT.customer_connections,
-        description="WebSockets and event streams that one customer may have open",
+        default=TRANSPORT.customer_connections, description="Most WebSockets and event streams that one customer can have open"
     )
     address_connections: Count = Field(
         default=TRANSPORT.address_connections,
-        description="The same, of one client address; and connections besides WebSockets, as many again",
+        description="Most WebSockets and event streams from one client address. The same limit applies, separately, to "
+        "plain HTTP connections",
     )
     customer_subscriptions: Count = Field(
-        default=TRANSPORT.customer_subscriptions,
-        description="Subscriptions that one customer may have open, on all its connections",
+        default=TRANSPORT.customer_subscriptions, description="Most subscriptions that one customer can have open, on all connections together"
     )
     http_draft: bool = Field(
-        default=TRANSPORT.http_draft, description="Status codes of the GraphQL-over-HTTP draft of 2026: 422 and 294"
+        default=TRANSPORT.http_draft, description="Use the status codes 422 and 294 of the GraphQL-over-HTTP draft of 2026"
     )
     introspection: bool | None = Field(
         default=None,
-        description="Whether the schema can be read, by introspection, at `/schema.graphql`, and without a token at "
-        "`/docs`: by default in demo mode or on loopback",
+        description="Let clients read the schema, by introspection, at `/schema.graphql`, and without a token at `/docs`. "
+        "Default: only in demo mode or on loopback",
     )
     graphiql: bool | None = Field(
         default=None,
-        description="Whether `/graphiql` is served, and whether a demo's `/` shows a token: by default in demo "
-        "mode or on loopback",
+        description="Serve GraphiQL at `/graphiql`, and show a demo's token at `/`. Default: only in demo mode or on loopback",
     )
-    sweep_seconds: Seconds = Field(default=30, description="Seconds until a subscriber looks for news unwoken")
+    sweep_seconds: Seconds = Field(
+        default=30, description="Seconds after which a subscription looks for new events without a wake-up"
+    )
     metrics: bool | None = Field(
-        default=None, description="Whether `/metrics` is served: by default in demo mode or on loopback"
+        default=None, description="Serve `/metrics`. Default: only in demo mode or on loopback"
     )
     otel_endpoint: WebAddress | None = Field(
         default=None,
-        description="Where traces go, by OTLP over HTTP, as `http://127.0.0.1:4318`; needs `make otel`",
+        description="The OTLP/HTTP collector that receives traces, such as `http://127.0.0.1:4318`. Needs `make otel`",
     )
     otel_sampling: float = Field(
-        default=1, ge=0, le=1, description="Share of traces that are sent; who calls with a trace of his own decides it"
+        default=1,
+        ge=0,
+        le=1,
+        description="Share of traces that are sent, from 0 to 1. A caller with a trace of its own decides for itself",
     )
     grace_seconds: float = Field(
         default=10,
         ge=0,
         le=3_600,
-        description="How long a stopping server waits for work in flight; what is not done two seconds later is "
-        "cancelled, and the last traces have two more",
+        description="Seconds that a stopping server waits for running work. Two seconds later it cancels the rest, and "
+        "takes at most two more to send the last traces",
     )
 
-    start_timeout: Seconds = Field(default=10, description="Seconds for the engine to confirm a transfer's start")
+    start_timeout: Seconds = Field(
+        default=10, description="Seconds that the engine has to confirm the start of a transfer"
+    )
     recall_pause: Seconds = Field(default=10, description="Seconds between two recalls of the transferer")
-    recall_attempts: Times = Field(default=3, description="How often the transferer is rung back")
+    recall_attempts: Times = Field(default=3, description="Most recalls in one transfer")
     order_seconds: Seconds = Field(default=5, description="Seconds that the engine has to answer an order")
-    order_tries: Times = Field(default=5, description="How often a refused order of an ending transfer is tried")
+    order_tries: Times = Field(
+        default=5, description="Most tries of an order that the engine refuses while a transfer is ending"
+    )
 
     simulator_pace: float = Field(
-        default=1, ge=0.001, le=1000, description="How fast simulated phones act: 10 is ten times as fast"
+        default=1, ge=0.001, le=1000, description="The speed of simulated phones. At 10 they act ten times as fast"
     )
-    simulator_seed: int = Field(default=0, ge=0, le=10**12, description="Of the simulator's faults")
+    simulator_seed: int = Field(default=0, ge=0, le=10**12, description="The seed of the simulator's random faults")
     simulator_delay: float = Field(default=0, ge=0, le=60, description="Most seconds that a simulated report is late")
-    simulator_duplicates: float = Field(default=0, ge=0, le=1, description="Share of reports that come twice")
-    simulator_refusals: float = Field(default=0, ge=0, le=1, description="Share of orders that are refused")
-    simulator_outages: float = Field(default=0, ge=0, le=1, description="Share of orders that get no answer")
+    simulator_duplicates: float = Field(
+        default=0, ge=0, le=1, description="Share of simulated reports that arrive twice, from 0 to 1"
+    )
+    simulator_refusals: float = Field(
+        default=0, ge=0, le=1, description="Share of orders that the simulator refuses, from 0 to 1"
+    )
+    simulator_outages: float = Field(
+        default=0, ge=0, le=1, description="Share of orders that the simulator does not answer, from 0 to 1"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -183,18 +204,18 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        """Read here: pydantic-settings would end the start with a trace of its own."""
+        """Parse the JSON here: pydantic-settings would end the start with a traceback."""
         if not isinstance(value, str):
             return value
         try:
             return TypeAdapter(list[str]).validate_json(value)
         except ValidationError:
-            raise ValueError('must be a JSON list, as ["https://a.example"]') from None
+            raise ValueError('must be a JSON list, such as ["https://a.example"]') from None
 
     @field_validator("allowed_origins")
     @classmethod
     def _as_browsers_send_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Leave out the slash at the end, a default port and capitals: browsers do."""
+        """Remove a final slash and a default port, and convert to lower case, as browsers do."""
         try:
             return tuple(sorted(normalize_allowed_origins(value)))
         except ValueError:
@@ -203,7 +224,7 @@ class Settings(BaseSettings):
     @field_validator("documents", mode="before")
     @classmethod
     def _named(cls, value: object) -> object:
-        if value == "":  # it would be the folder that the server is started in
+        if value == "":  # Path("") would be the present folder
             raise ValueError("must be the path of a folder")
         return value
 
@@ -219,19 +240,21 @@ class Settings(BaseSettings):
         if self.documents_only and self.documents is None:
             raise ValueError("TRANSFERS_DOCUMENTS_ONLY needs TRANSFERS_DOCUMENTS")
         if self.budget < self.max_cost:
-            raise ValueError("TRANSFERS_BUDGET is less than TRANSFERS_MAX_COST: such an operation would never run")
+            raise ValueError(
+                "TRANSFERS_BUDGET is less than TRANSFERS_MAX_COST, so an operation of that cost could never run"
+            )
         if self.budget > self.budget_rate * LIFETIME:
-            raise ValueError("TRANSFERS_BUDGET would take a lifetime to come back at TRANSFERS_BUDGET_RATE")
+            raise ValueError("TRANSFERS_BUDGET would take decades to fill at TRANSFERS_BUDGET_RATE")
         if [self.auth_secret, self.auth_public_key, self.auth_jwks_url].count(None) < 2:
             names = "TRANSFERS_AUTH_SECRET, TRANSFERS_AUTH_PUBLIC_KEY and TRANSFERS_AUTH_JWKS_URL"
-            raise ValueError(f"of {names} only one may be set")
+            raise ValueError(f"only one of {names} can be set")
         return self
 
     @field_validator("otel_endpoint")
     @classmethod
     def _has_packages(cls, value: str | None) -> str | None:
         if value is not None and (absent := [name for name in OTEL if not is_installed(name)]):
-            install = "run `make otel`, or pip install '.[otel]' in the project's folder"
+            install = "run `make otel`, or `pip install '.[otel]'` in the project's folder"
             raise ValueError(f"traces need packages that are not installed ({', '.join(absent)}): {install}")
         return value
 
@@ -241,12 +264,12 @@ class Settings(BaseSettings):
 
     @property
     def has_own_keys(self) -> bool:
-        """Whether the operator says who may sign tokens."""
+        """Whether the operator has set a secret or a public key."""
         return self.auth_secret is not None or self.verifies_only
 
     @property
     def verifies_only(self) -> bool:
-        """Whether tokens are signed elsewhere, with a key that is not here."""
+        """Whether tokens are signed elsewhere, so that this server has no key to sign them."""
         return self.auth_public_key is not None or self.auth_jwks_url is not None
 
     @property
@@ -260,7 +283,7 @@ class Settings(BaseSettings):
 
 
 def unknown_variables(names: Iterable[str]) -> Iterator[str]:
-    """A sentence for each variable that looks like a setting and is none, with the name that was probably meant."""
+    """Yield a warning for each variable with our prefix that is not a setting, with the most similar setting."""
     known = {*Settings.model_fields, *OTHER_VARIABLES}
     for name in sorted(names):
         field = name.lower().removeprefix(PREFIX.lower())
@@ -272,12 +295,12 @@ def unknown_variables(names: Iterable[str]) -> Iterator[str]:
 def is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # nor what it would be in
+    except ModuleNotFoundError:  # its parent package is not installed
         return False
 
 
 def _is_text(value: str) -> bool:
-    """Octets of the environment that are no UTF-8 come as lone surrogates."""
+    """Return whether the value was UTF-8. Python decodes other bytes of the environment to lone surrogates."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -288,19 +311,19 @@ def _is_text(value: str) -> bool:
 def _names_file(url: str) -> bool:
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # the latter for a port that is no number
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
         return False
     is_plain = not (parsed.host or parsed.username or parsed.port or parsed.query)
     return parsed.drivername == DRIVER and is_plain and parsed.database not in (None, "", ":memory:")
 
 
 def database_file(url: str) -> Path:
-    """As the settings have it, an SQLite file."""
+    """Return the path of the SQLite file in a URL that the settings have accepted."""
     return Path(str(make_url(url).database))
 
 
 def kept_secret(url: str) -> str:
-    """The secret beside the database: made at the first start, and readable by its owner alone."""
+    """Return the secret that is kept beside the database. Create it at the first start, readable only by its owner."""
     path = Path(f"{database_file(url)}.secret")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -309,16 +332,16 @@ def kept_secret(url: str) -> str:
         secret = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
-        hint = "Its folder is that of the database, which TRANSFERS_DATABASE_URL names"
+        hint = "It is kept beside the database, whose path is in TRANSFERS_DATABASE_URL"
         raise ValueError(f"the secret that signs tokens can't be kept in {path}: {why}. {hint}") from error
     if len(secret.encode()) < 32:
-        raise ValueError(f"{path} holds no secret of 32 bytes: remove it, and a new one is made")
+        raise ValueError(f"{path} has less than 32 bytes. Remove it, and the next start creates a new secret")
     return secret
 
 
 def _make_secret(path: Path) -> None:
-    """Whole or not at all: a crash leaves no half of it, and of two who start at the same time one's stands."""
-    descriptor, name = mkstemp(prefix=f"{path.name}.", dir=path.parent)  # readable by its owner alone
+    """Create the secret atomically: a crash leaves no partial file, and two starts at once use the same secret."""
+    descriptor, name = mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mkstemp makes it readable only by its owner
     try:
         with os.fdopen(descriptor, "w") as secret:
             secret.write(secrets.token_urlsafe(48))

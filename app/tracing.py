@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: of a request, its operation, resolvers and SQL, and of the orders that follow from it.
+"""OpenTelemetry traces of requests, operations, resolvers and SQL, and of the orders that follow from them.
 
-Only `main` imports it, and only when traces are wanted: its packages are those of the extra `otel`. Spans carry ids and
-codes, never what a customer wrote: no document, no argument, no query string, no message of an exception.
+Only `main` imports this module, and only when traces are on: it needs the packages of the extra `otel`. Spans have ids
+and codes, but never a customer's text: no document, argument, query string, or message of an exception.
 """
 
 import asyncio
@@ -46,12 +46,12 @@ from app.server.protocol.journal import present
 PATH = "/v1/traces"
 SHOWN_OF_EXCEPTIONS = ("exception.type",)
 ATTRIBUTE_LENGTH = 2_000
-"""Headers are as long as clients like, statements as what they ask for."""
+"""Most characters of an attribute. Clients decide how long headers and SQL statements are."""
 CLOSE_SECONDS = 2
 
 
 class Tracing:
-    """Where all spans of a process go, and what makes them."""
+    """The exporter of a process's spans, and the hooks that create them."""
 
     def __init__(self, endpoint: str, share: float = 1) -> None:
         resource = Resource.create({"service.name": "transfers"})
@@ -72,20 +72,20 @@ class Tracing:
         return TracedOrders(self._tracer, inner)
 
     def follow(self, engines: Sequence[Engine]) -> None:
-        # Not by SQLAlchemyInstrumentor: it patches the library for the whole process, and wants one older than 2.1.
+        # Don't use SQLAlchemyInstrumentor: it patches the library for the whole process, and needs a version below 2.1.
         connections = NoOpMeterProvider().get_meter("transfers").create_up_down_counter("connections")
         for engine in engines:
             EngineTracer(self._tracer, engine, connections)  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
-        """Send what has not been sent yet, unless nobody takes it in time: the SDK would try for 30 seconds."""
-        sending = Thread(target=self._provider.shutdown, daemon=True)  # or the process would wait for its end
+        """Send the remaining spans, for at most CLOSE_SECONDS. The SDK itself would try for 30 seconds."""
+        sending = Thread(target=self._provider.shutdown, daemon=True)  # the process must not wait for it
         sending.start()
         await asyncio.to_thread(sending.join, CLOSE_SECONDS)
 
 
 class Discreet(SpanExporter):
-    """Sends spans without what exceptions say: whoever records one, here or in a library, quotes its message."""
+    """An exporter that removes the messages of exceptions: libraries record them, and they can quote a customer."""
 
     def __init__(self, inner: SpanExporter) -> None:
         self._inner = inner
@@ -123,7 +123,7 @@ def _wordless(event: Event) -> Event:
 
 
 class Roots(TraceIdRatioBased):
-    """A share of all traces. A statement that no request and no order asked for (timers, sweeps) begins none."""
+    """A sampler that keeps a share of all traces. SQL of timers and sweeps, without a request or order, starts none."""
 
     def should_sample(
         self,
@@ -140,7 +140,7 @@ class Roots(TraceIdRatioBased):
 
 
 class TracedRequests:
-    """WebSockets are left out: their span would last as long as they do, and each of their operations has its own."""
+    """Middleware that traces HTTP requests. A WebSocket has no span, since it can last for days; its operations do."""
 
     def __init__(self, app: ASGIApp, provider: TracerProvider) -> None:
         self._app = app
@@ -162,7 +162,7 @@ def _by_route(scope: Scope) -> tuple[str, dict[str, Any]]:
 
 
 def _route(scope: Scope) -> str:
-    """What of the address is ours: there is no end to those that clients make up."""
+    """Return the path of the matching route, or "". The requested path is not used, since it can be any text."""
     matching = (route for route in scope["app"].routes if route.matches(scope)[0] is not Match.NONE)
     return next((str(route.path) for route in matching), "")
 
@@ -174,10 +174,10 @@ def _without_address(span: Span, scope: Scope) -> None:
 
 
 class TracedOperation:
-    """A span for the operation, and one for each resolver that waits for something.
+    """A span for the operation, and one for each asynchronous resolver.
 
-    A subscription lasts, so each of its events is a trace of its own, linked to it.
-    Strawberry's own extension makes a coroutine of every field, and shows documents and arguments, notes among them.
+    A subscription can last for days, so each of its events is a trace of its own, linked to the subscription's.
+    Strawberry's own extension makes every field a coroutine, and its spans show documents and arguments, even notes.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -215,7 +215,7 @@ class TracedOperation:
 
 
 class TracedOrders:
-    """The orders of a transfer stand in the trace of the last request that changed it."""
+    """An observer that adds the spans of orders to the trace of the last request that changed their transfer."""
 
     def __init__(self, tracer: Tracer, inner: Observer) -> None:
         self._tracer = tracer

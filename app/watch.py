@@ -1,4 +1,4 @@
-"""Follows a running server's transfers in the terminal: a table that updates, and resumes where it was cut off."""
+"""`transfers watch`: a live table of transfers in the terminal. After a lost connection it resumes without gaps."""
 
 import asyncio
 import random
@@ -21,41 +21,41 @@ from app.ports import Clock, utc_now
 ROWS = 20
 TRIES = 20
 PAUSE = (0.5, 1.5)
-"""Seconds, between these, after a stream was cut: not every watcher is to come back at once."""
+"""Least and most seconds to wait after a lost stream. The time is random, so that watchers don't all return at once."""
 SILENCE = httpx.Timeout(10, read=40)
-"""Seconds after which a stream is taken for cut. The server sends a sign of life every 12 seconds."""
+"""Idle timeout of a stream, in seconds. The server sends a keep-alive every 12 seconds."""
 LATER = {"THROTTLED", "SERVICE_UNAVAILABLE"}
-"""Codes of what is worth another try."""
+"""Error codes after which a retry can succeed."""
 
 FIELDS = "id type status outcomeReason speakingTo transfereeAddresses { target } tmCreate tmUpdate version"
 PAGE = f"{{ transfers(first: {ROWS}) {{ eventCursor nodes {{ {FIELDS} }} }} }}"
 EVENTS = f"subscription ($after: String) {{ transferEvents(after: $after) {{ cursor transfer {{ {FIELDS} }} }} }}"
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
-"""Of what a bearer token may be made (RFC 6750)."""
+"""The syntax of a bearer token (RFC 6750)."""
 
 Json = dict[str, Any]
 Sleep = Callable[[float], Awaitable[None]]
 Tell = Callable[[BaseException | None], None]
-"""Called with the reason when the server can't be reached, before each further try, and with None once it can."""
+"""Called with the error before each retry, and with None when the stream is open."""
 
 
 class NoToken(Exception):
-    """There is no token, or it can't be sent."""
+    """Raised when there is no token, or the token is not valid in a header."""
 
 
 class Unreachable(Exception):
-    """The server does not answer, or does not want to."""
+    """Raised when the server does not answer, or refuses the request."""
 
 
 class Busy(Unreachable):
-    """For now: it may answer later."""
+    """Raised when a retry can succeed."""
 
 
-class Transfers:
-    """The newest transfers, by id; of two states the higher version is the newer.
+class NewestTransfers:
+    """The newest transfers. Of two states of a transfer, the one with the higher version is kept.
 
-    Those that have left the table are forgotten: one that has not ended yet comes back with its next event, and leaves.
+    Older transfers are dropped. When such a transfer has another event, it is added and dropped again.
     """
 
     def __init__(self) -> None:
@@ -82,8 +82,8 @@ class Transfers:
         return table
 
 
-class Server:
-    """The one that is asked. `sleep` is what it waits by."""
+class RemoteServer:
+    """A client of the server that is watched. `sleep` replaces asyncio.sleep in tests."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, sleep: Sleep = asyncio.sleep) -> None:
         self._client = client
@@ -99,7 +99,7 @@ class Server:
             raise Busy(_silent(self._url, error)) from error
 
     async def events(self, cursor: str, tell: Tell) -> AsyncIterator[Json]:
-        """Until the stream is cut. Raises Unreachable, once it could not be opened for some time."""
+        """Yield events until the stream is lost. Raise Unreachable when all tries to open it have failed."""
         stream = await self._patiently(cursor, tell)
         tell(None)
         try:
@@ -144,20 +144,20 @@ class Server:
     def _check(self, answer: httpx.Response) -> None:
         if not answer.is_success:
             is_passing = answer.status_code == 429 or answer.status_code >= 500
-            raise (Busy if is_passing else Unreachable)(f"{self._url} refuses: {_why(answer)}")
+            raise (Busy if is_passing else Unreachable)(f"{self._url} refused the request: {_why(answer)}")
 
 
 class Board:
-    """What the terminal shows: how the server is, and the table. A terminal that changes its size is drawn anew."""
+    """The screen: the state of the connection, and the table. It is redrawn when the terminal changes its size."""
 
     def __init__(self, url: str, console: Console, clock: Clock = utc_now) -> None:
-        self.transfers = Transfers()
+        self.transfers = NewestTransfers()
         self._url = url
         self._clock = clock
         self._console = console
         self._away_since = ""
         self._state = f"Live from {url}"
-        # On a screen of its own: the rows that a terminal has wrapped at a new width can't be drawn over.
+        # Use the alternate screen: after a change of width, rows that the terminal has wrapped can't be overwritten.
         self._live = Live(console=console, screen=True, auto_refresh=False, get_renderable=self.shown)
 
     def __enter__(self) -> Self:
@@ -166,7 +166,7 @@ class Board:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last state in the terminal."""
+        """Print the last state, which stays in the terminal."""
         asyncio.get_running_loop().remove_signal_handler(signal.SIGWINCH)
         self._live.stop()
         self._console.print(self.shown())
@@ -178,10 +178,10 @@ class Board:
         now = f"{self._clock():%H:%M:%S} UTC"
         if trouble:
             self._away_since = self._away_since or now
-            self._state = f"Away since {self._away_since}, trying again: {trouble}"
+            self._state = f"No connection since {self._away_since}, retrying: {trouble}"
         elif self._away_since:
             self._away_since = ""
-            self._state = f"Live from {self._url}, again since {now}"
+            self._state = f"Live from {self._url}, reconnected at {now}"
         self.draw()
 
     def shown(self) -> RenderableType:
@@ -191,35 +191,35 @@ class Board:
 
     def _hint(self) -> str:
         page = httpx.URL(self._url).join("graphiql")
-        return f"No transfers yet. Start one, in {page} for example, and it shows here at once."
+        return f"No transfers yet. Start one, for example in {page}, and it appears here."
 
 
 async def watch_transfers(url: str, token: str | None, console: Console) -> None:
-    """Until it is interrupted. Raises Unreachable when it is refused, or the server can't be reached for some time.
+    """Show transfers until the task is cancelled. Raise Unreachable when the server refuses or all retries fail.
 
-    And NoToken, which does not show what was given in its place: it may be one, and a line too many.
+    Raise NoToken when the token is malformed. Its message leaves the token out, because it can still be a secret.
     """
     async with httpx.AsyncClient(timeout=10) as client:
         token = await demo_token(client, url) if token is None else token
         if not TOKEN.fullmatch(token):
-            raise NoToken("the token is none: it may have letters, digits and -._~+/= alone")
+            raise NoToken("the token is malformed: it can only have letters, digits and -._~+/=")
         client.headers["Authorization"] = f"Bearer {token}"
-        await watch_server(Server(client, url), Board(url, console))
+        await watch_server(RemoteServer(client, url), Board(url, console))
 
 
 async def demo_token(client: httpx.AsyncClient, url: str) -> str:
-    """Ask for the token that a demo gives to its own page. Raises NoToken when the server is no demo."""
+    """Return the token that a demo server gives to its GraphiQL page. Raise NoToken when the server is not a demo."""
     try:
         answer = await client.get(httpx.URL(url).join("graphiql/session.json"))
         return str(answer.json()["headers"]["Authorization"]).removeprefix("Bearer ")
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise Unreachable(_silent(url, error)) from error
     except (ValueError, LookupError, TypeError) as error:
-        how = "where it runs, `transfers token --customer UUID` prints one"
-        raise NoToken(f"{url} is no demo, so --token (or TRANSFERS_TOKEN) is needed: {how}") from error
+        how = "run `transfers token --customer UUID` on the server's machine"
+        raise NoToken(f"{url} is not a demo, so it needs --token (or TRANSFERS_TOKEN). To get one, {how}") from error
 
 
-async def watch_server(server: Server, board: Board) -> None:
+async def watch_server(server: RemoteServer, board: Board) -> None:
     page = await server.first_page()
     for transfer in page["nodes"]:
         board.transfers.see(transfer)
@@ -230,8 +230,8 @@ async def watch_server(server: Server, board: Board) -> None:
             await server.pause()
 
 
-async def _follow(server: Server, board: Board, cursor: str) -> str:
-    """Until the stream is cut: then the cursor to go on from."""
+async def _follow(server: RemoteServer, board: Board, cursor: str) -> str:
+    """Show events until the stream is lost. Return the cursor to resume from."""
     async for event in server.events(cursor, board.tell):
         board.transfers.see(event["transfer"])
         cursor = event["cursor"]
@@ -244,7 +244,7 @@ def _silent(url: str, error: Exception) -> str:
 
 
 def _why(answer: httpx.Response) -> str:
-    """As this server says it; a proxy before it may have its own way."""
+    """Return the server's error message. An answer of a proxy may have none: then return its status."""
     with suppress(ValueError, LookupError, TypeError):
         return str(answer.json()["errors"][0]["message"])
     return f"HTTP {answer.status_code}"

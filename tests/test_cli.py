@@ -37,14 +37,14 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"port": "99999"}, "TRANSFERS_PORT: Input should be less than or equal to 65535"),
         ({"auth_secret": "short"}, "TRANSFERS_AUTH_SECRET: must have at least 32 bytes"),
-        ({"host": "0.0.0.0"}, "TRANSFERS_AUTH_SECRET (or a public key) is needed to listen beyond loopback"),
+        ({"host": "0.0.0.0"}, "TRANSFERS_AUTH_SECRET (or a public key) is needed to listen on an address that is not"),
         ({"documents_only": "true"}, "TRANSFERS_DOCUMENTS_ONLY needs TRANSFERS_DOCUMENTS"),
         ({"documents": "/nowhere"}, "/nowhere is no folder"),
         ({"operation_seconds": "inf"}, "TRANSFERS_OPERATION_SECONDS: Input should be a finite number"),
         ({"start_timeout": "1e300"}, "TRANSFERS_START_TIMEOUT: Input should be less than or equal to 86400"),
         ({"budget": "10"}, "TRANSFERS_BUDGET is less than TRANSFERS_MAX_COST"),
         ({"budget": f"1{'0' * 400}"}, "TRANSFERS_BUDGET: Input should be less than or equal to 1000000000000"),
-        ({"budget": f"1{'0' * 12}", "budget_rate": "1"}, "TRANSFERS_BUDGET would take a lifetime to come back"),
+        ({"budget": f"1{'0' * 12}", "budget_rate": "1"}, "TRANSFERS_BUDGET would take decades to fill"),
         ({"order_tries": "10000"}, "TRANSFERS_ORDER_TRIES: Input should be less than or equal to 1000"),
         ({"customer_connections": f"1{'0' * 10}"}, "TRANSFERS_CUSTOMER_CONNECTIONS: Input should be less than"),
         ({"host": ""}, "TRANSFERS_HOST: String should have at least 1 character"),
@@ -77,9 +77,9 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"auth_jwks_url": "http://keys.example:99999/"}, "an address that begins with http"),
         ({"auth_jwks_url": "http://xn--zzz--/"}, "an address that begins with http"),
         ({"auth_public_key": "nonsense"}, "A public key must be PEM"),
-        ({"auth_secret": "x" * 32, "auth_jwks_url": "https://keys.example"}, "only one may be set"),
-        ({"auth_public_key": "x", "auth_jwks_url": "https://keys.example"}, "only one may be set"),
-        ({"auth_secret": "x" * 32, "auth_public_key": "x"}, "only one may be set"),
+        ({"auth_secret": "x" * 32, "auth_jwks_url": "https://keys.example"}, "only one of TRANSFERS_AUTH_SECRET, "),
+        ({"auth_public_key": "x", "auth_jwks_url": "https://keys.example"}, "only one of TRANSFERS_AUTH_SECRET, "),
+        ({"auth_secret": "x" * 32, "auth_public_key": "x"}, "only one of TRANSFERS_AUTH_SECRET, "),
     ],
 )
 def test_a_setting_that_can_not_be(variables: dict[str, str], why: str) -> None:
@@ -144,7 +144,7 @@ def test_a_folder_in_which_no_secret_can_be_made(tmp_path: Path) -> None:
     assert (code, told) == (
         2,
         f"transfers: the secret that signs tokens can't be kept in {tmp_path / 'file' / 'x.secret'}: File exists. "
-        "Its folder is that of the database, which TRANSFERS_DATABASE_URL names",
+        "It is kept beside the database, whose path is in TRANSFERS_DATABASE_URL",
     )
 
 
@@ -197,14 +197,14 @@ def test_a_port_in_use() -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         code, told = said("serve", port=str(port))
-    why = "it is in use; --port or TRANSFERS_PORT names another"
+    why = "the port is in use. Set another one with --port or TRANSFERS_PORT"
     assert (code, told) == (1, f"transfers: can't listen on 127.0.0.1:{port}: {why}")
 
 
 @pytest.mark.parametrize("token", ["", " ", "secret\n", "secret\nsecret", "secret secret", "sécret", "secret\udcff"])
 def test_a_token_that_is_none_is_not_shown(token: str) -> None:
     code, told = said("watch", "--token", token, "--url", "http://127.0.0.1:1")
-    assert (code, told) == (2, "transfers: the token is none: it may have letters, digits and -._~+/= alone")
+    assert (code, told) == (2, "transfers: the token is malformed: it can only have letters, digits and -._~+/=")
 
 
 @pytest.mark.slow

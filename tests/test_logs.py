@@ -167,7 +167,7 @@ def test_how_many_were_too_many_is_told_when_there_is_a_reader_again(pipe: Pipe)
         handler.handle(record(f"number {number}"))
     pipe.read()
     handler.handle(record("again"))
-    told = "3 lines of the log are lost: they were not read in time\n"
+    told = "3 log lines are lost: their reader was too slow\n"
     assert pipe.read() == f"number 0\nnumber 1\n{told}again\n"
     handler.handle(record("and again"))
     assert pipe.read() == "and again\n"

@@ -19,9 +19,9 @@ from app.watch import (
     TRIES,
     Board,
     Json,
+    NewestTransfers,
     NoToken,
-    Server,
-    Transfers,
+    RemoteServer,
     Unreachable,
     demo_token,
     watch_server,
@@ -94,7 +94,7 @@ class Watcher:
 
     async def watch(self, answer: Callable[[httpx.Request], httpx.Response] | None = None) -> None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer or self.answer)) as client:
-            await watch_server(Server(client, URL, self.sleep), self.board())
+            await watch_server(RemoteServer(client, URL, self.sleep), self.board())
 
     def board(self) -> Board:
         console = Console(file=self.screen, force_terminal=True, color_system=None, width=120, height=30)
@@ -104,7 +104,7 @@ class Watcher:
 @pytest.mark.parametrize("status", [400, 401, 403])
 async def test_who_is_refused_is_told_so_at_once(status: int) -> None:
     watcher = Watcher(refused(status, "The token has expired"))
-    with pytest.raises(Unreachable, match=f"{URL} refuses: The token has expired"):
+    with pytest.raises(Unreachable, match=f"{URL} refused the request: The token has expired"):
         await watcher.watch()
     assert len(watcher.asked) == 1
 
@@ -145,12 +145,12 @@ async def test_what_is_refused_for_good_within_a_stream_is_told() -> None:
 
 
 async def test_the_first_page_is_refused_in_the_servers_words() -> None:
-    with pytest.raises(Unreachable, match=f"{URL} refuses: A bearer token is missing"):
+    with pytest.raises(Unreachable, match=f"{URL} refused the request: A bearer token is missing"):
         await Watcher().watch(lambda request: refused(401, "A bearer token is missing"))
 
 
 def test_transfers_that_have_left_the_table_are_forgotten() -> None:
-    transfers = Transfers()
+    transfers = NewestTransfers()
     for number in range(3 * ROWS):
         transfers.see(transfer(number))
     assert [one["id"] for one in transfers.newest()] == [f"{3 * ROWS - 1 - row}" for row in range(ROWS)]
@@ -163,9 +163,9 @@ async def test_a_server_that_is_away_is_told_and_so_is_its_return() -> None:
     shown = watcher.screen.getvalue()
     states = [
         f"Live from {URL}",
-        f"Away since 09:30:00 UTC, trying again: {URL} does not answer: refused",
-        f"Away since 09:30:00 UTC, trying again: {URL} refuses: Stopping",
-        f"Live from {URL}, again since 09:30:00 UTC",
+        f"No connection since 09:30:00 UTC, retrying: {URL} does not answer: refused",
+        f"No connection since 09:30:00 UTC, retrying: {URL} refused the request: Stopping",
+        f"Live from {URL}, reconnected at 09:30:00 UTC",
     ]
     places = [shown.find(state) for state in states]
     assert -1 not in places
@@ -175,7 +175,7 @@ async def test_a_server_that_is_away_is_told_and_so_is_its_return() -> None:
 async def test_an_empty_table_says_how_to_fill_it_and_a_full_one_does_not() -> None:
     board = (watcher := Watcher()).board()
     with board:
-        assert "No transfers yet. Start one, in http://transfers.example/graphiql" in watcher.screen.getvalue()
+        assert "Start one, for example in http://transfers.example/graphiql" in watcher.screen.getvalue()
         watcher.screen.truncate(0)
         board.transfers.see(transfer(1))
         board.draw()
@@ -207,7 +207,7 @@ async def test_a_demo_gives_its_token() -> None:
 @pytest.mark.parametrize("graphiql", [True, False])
 async def test_another_server_does_not_and_one_is_told_how_to_get_one(tmp_path: Path, graphiql: bool) -> None:
     async with inside(settings_in(tmp_path, graphiql=graphiql)) as served:
-        with pytest.raises(NoToken, match=f"{served.url}/graphql is no demo.*`transfers token --customer UUID`"):
+        with pytest.raises(NoToken, match=f"{served.url}/graphql is not a demo.*`transfers token --customer UUID`"):
             await watch_transfers(f"{served.url}/graphql", None, Console(file=StringIO()))
 
 
@@ -220,7 +220,7 @@ async def test_an_address_where_no_server_is(url: str, token: str | None) -> Non
 
 async def test_a_narrow_terminal_shows_whole_numbers() -> None:
     output = StringIO()
-    transfers = Transfers()
+    transfers = NewestTransfers()
     transfers.see(transfer(1, "TRANSFERRING") | {"transfereeAddresses": [{"target": "+12025550100"}]})
     Console(file=output, width=80).print(transfers.table())
     lines = output.getvalue().splitlines()

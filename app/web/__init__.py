@@ -1,1 +1,1 @@
-"""The sources of the pages that the server shows, and what builds them."""
+"""The sources of the server's pages, and their build."""

@@ -1,4 +1,4 @@
-"""Builds GraphiQL into app/web/graphiql/dist, unless it is newer than its sources: python -m app.web.build."""
+"""Builds GraphiQL into app/web/graphiql/dist, unless the build is newer than its sources: python -m app.web.build."""
 
 import shutil
 import subprocess
@@ -12,10 +12,10 @@ GRAPHIQL = Path(__file__).parent / "graphiql"
 
 
 def build(page: Path = GRAPHIQL) -> None:
-    """Raises CalledProcessError or OSError; an earlier build then stays as it was."""
+    """Build the page if its sources have changed. Raise CalledProcessError or OSError, and keep the earlier build."""
     if is_fresh(page):
         return
-    sys.stderr.write("Building GraphiQL; the first time takes about a minute ...\n")
+    sys.stderr.write("Building GraphiQL. The first build takes about a minute ...\n")
     if _is_older(page / "node_modules" / ".package-lock.json", _manifests(page)):
         npm(["ci", "--ignore-scripts", "--loglevel=error"], check=True, cwd=page, capture_output=True, text=True)
     output = page / "node_modules" / ".dist"
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _gist(complaint: str) -> str:
-    """npm and Vite begin with codes and headings; of their first lines, the longest says what is wrong."""
+    """Return the line that says what is wrong: the longest of the first five. The others are codes and headings."""
     return max((line.strip() for line in complaint.splitlines()[:5]), key=len, default="it gave no reason")
 
 

@@ -11,9 +11,9 @@ socketUrl.protocol = url.protocol.replace("http", "ws");
 const SIGNED_OUT = { errors: [{ message: "Sign in first: press the key symbol." }] };
 
 /**
- * Queries and mutations go over HTTP, subscriptions over graphql-transport-ws at the same address. The sign-in goes with every tab, and what stands
- * in a tab's headers editor goes with that tab and before the sign-in: as headers, or as the payload of connection_init. Each subscription has a
- * socket of its own, so that a changed token counts at once. It does not retry, so that the page shows when the server refuses or goes away.
+ * Return a fetcher that sends queries and mutations over HTTP, and subscriptions over graphql-transport-ws. It sends the sign-in with every tab. The
+ * headers editor of a tab overrides the sign-in. A WebSocket sends these headers as the payload of connection_init. Each subscription opens its own
+ * socket, so that a changed token applies at once. The client does not retry, so that the page shows when the server refuses or stops.
  */
 export const makeFetcher = (authorization) => async (params, options) => {
   const headers = { ...signedIn(authorization, options?.headers), ...options?.headers };
@@ -25,18 +25,18 @@ export const makeFetcher = (authorization) => async (params, options) => {
   return send({ ...params, operationName, variables }, { ...options, documentAST, headers });
 };
 
-/** For a moment after a change of tabs, GraphiQL has the new document with the syntax tree and the operation name of the one before. */
+/** Parse the document again: right after a change of tabs, GraphiQL still has the syntax tree and the operation name of the previous tab. */
 function upToDate({ query, operationName }) {
   try {
     const documentAST = parse(query);
     const names = documentAST.definitions.filter((one) => one.kind === "OperationDefinition").map((one) => one.name?.value);
     return { documentAST, operationName: names.length > 1 ? operationName : names[0] };
   } catch {
-    return { operationName }; // the server says what is wrong with the document
+    return { operationName }; // the document has a syntax error, which the server will report
   }
 }
 
-/** Return the answer to a query of the page's own. Without an answer, return {}. */
+/** Send a query of the page itself. Return the response, or {} when there is none. */
 export async function ask(headers, query) {
   try {
     const body = JSON.stringify({ query });

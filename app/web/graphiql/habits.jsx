@@ -1,4 +1,4 @@
-/** What this page's GraphiQL does beside what GraphiQL does by itself. */
+/** The behaviour that this page adds to GraphiQL. */
 
 import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 import { useContext, useEffect, useSyncExternalStore } from "react";
@@ -14,7 +14,7 @@ export function Habits() {
   return null;
 }
 
-/** GraphiQL's own colours follow the system; its editors only look at it when the page is opened. */
+/** Follow the system's theme in the editors, too. GraphiQL reads it for them only when the page opens. */
 function useSystemTheme() {
   const theme = useGraphiQL((state) => state.theme);
   const { setTheme } = useGraphiQLActions();
@@ -24,7 +24,7 @@ function useSystemTheme() {
   }, [isDark, theme, setTheme]);
 }
 
-/** A line that is too long goes on below. On a narrow screen letters are smaller. */
+/** Wrap long lines, and use a smaller font on a narrow screen. */
 function useReadableLines() {
   const queryEditor = useGraphiQL((state) => state.queryEditor);
   const variableEditor = useGraphiQL((state) => state.variableEditor);
@@ -60,7 +60,7 @@ function useReadyIds() {
   }, [activeTabIndex, variableEditor, authorization]);
 }
 
-/** Whether the media query holds, now and after each change. */
+/** Return whether the media query matches, and render again when that changes. */
 function useMedia(query) {
   const subscribe = (changed) => {
     const media = matchMedia(query);

@@ -1,7 +1,7 @@
 import "graphiql/setup-workers/vite";
 import "graphiql/style.css";
 import "@graphiql/plugin-explorer/style.css";
-import "./page.css"; // after GraphiQL's own, which it overrules
+import "./page.css"; // after GraphiQL's own styles, which it overrides
 
 import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
@@ -17,7 +17,7 @@ import { SIGN_IN_PLUGIN } from "./sign-in.jsx";
 
 const PLUGINS = [HISTORY_PLUGIN, explorerPlugin(), SIGN_IN_PLUGIN];
 
-/** A new fetcher makes GraphiQL fetch the schema again. */
+/** The page. Each sign-in creates a new fetcher, which makes GraphiQL fetch the schema again. */
 function Page({ demo }) {
   const [authorization, setAuthorization] = useState(demo ?? kept.read());
   const [firstPanel] = useState(authorization ? undefined : SIGN_IN_PLUGIN);

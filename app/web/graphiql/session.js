@@ -1,9 +1,9 @@
 import { createContext } from "react";
 
-/** Who the page acts as: `{ authorization, signIn(token), signOut() }`. The `authorization` is the value of the header, or null. */
+/** The sign-in: `{ authorization, signIn(token), signOut() }`. `authorization` is the value of the header, or null. */
 export const Session = createContext(null);
 
-/** The server says at `session.json` who to be in a demo: {"headers": {"Authorization": "Bearer …"}}. Otherwise it says {}. */
+/** Return the Authorization header of a demo, or null. A demo serves {"headers": {"Authorization": "Bearer …"}}; other servers serve {}. */
 export async function fetchDemo() {
   const answer = await fetch("session.json");
   return (answer.ok && (await answer.json()).headers?.Authorization) || null;
@@ -11,7 +11,7 @@ export async function fetchDemo() {
 
 const TOKEN = "transfers:authorization";
 
-/** A demo signs every visit in anew, so only other tokens are kept. */
+/** The token that a user entered, kept between visits. A demo's token is not kept, because each visit gets a new one. */
 export const kept = {
   read: () => localStorage.getItem(TOKEN),
   write: (authorization) => localStorage.setItem(TOKEN, authorization),
@@ -21,8 +21,8 @@ export const kept = {
 const TABS = "graphiql:tabState"; // GraphiQL chose this name, and the names of the editors
 
 /**
- * Bring what the browser keeps from an earlier visit in order. GraphiQL keeps the editors' contents apart from the tabs and opens another tab when
- * they differ, so make them agree. The headers are left out: an old token there would go before the sign-in.
+ * Correct what the browser has stored on an earlier visit. GraphiQL stores the editors' contents apart from the tabs, and opens another tab when they
+ * differ: make them equal. Remove the stored headers, because an old token in them would override the sign-in.
  */
 export function tidyStorage() {
   const state = JSON.parse(localStorage.getItem(TABS));

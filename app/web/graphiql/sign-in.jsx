@@ -1,4 +1,4 @@
-/** The panel where a token is entered, which then goes with every tab. */
+/** The panel where a user enters a token for all tabs. */
 
 import { useContext, useEffect, useState } from "react";
 
@@ -33,14 +33,14 @@ function SignIn() {
         </button>
       </form>
       <p>
-        <code>transfers token --customer UUID</code> prints a token. It goes with every tab, except a tab that has its own <code>Authorization</code>{" "}
-        under Headers.
+        <code>transfers token --customer UUID</code> prints a token. The page sends it with every tab, except a tab with its own{" "}
+        <code>Authorization</code> under Headers.
       </p>
     </section>
   );
 }
 
-/** Say as whom the page is signed in, as the server sees it. */
+/** Return a sentence that says who the server takes the user for. */
 function useWho(authorization) {
   const [who, setWho] = useState("");
   useEffect(() => {
