@@ -115,13 +115,16 @@ class Settings(BaseSettings):
         description="Points that a budget regains each second. A query of one transfer and its links costs 25",
     )
     max_cost: Points = Field(default=100_000, ge=1, description="Most points that one operation can cost")
-    body_bytes: Count = Field(default=TRANSPORT.body_bytes, description="Most bytes of an HTTP body or of a WebSocket message")
+    body_bytes: Count = Field(
+        default=TRANSPORT.body_bytes, description="Most bytes of an HTTP body or of a WebSocket message"
+    )
     operation_seconds: Seconds = Field(
         default=TRANSPORT.operation_seconds,
         description="Seconds that a query or a mutation can take. The arrival of its body has the same limit",
     )
     customer_connections: Count = Field(
-        default=TRANSPORT.customer_connections, description="Most WebSockets and event streams that one customer can have open"
+        default=TRANSPORT.customer_connections,
+        description="Most WebSockets and event streams that one customer can have open",
     )
     address_connections: Count = Field(
         default=TRANSPORT.address_connections,
@@ -129,19 +132,22 @@ class Settings(BaseSettings):
         "plain HTTP connections",
     )
     customer_subscriptions: Count = Field(
-        default=TRANSPORT.customer_subscriptions, description="Most subscriptions that one customer can have open, on all connections together"
+        default=TRANSPORT.customer_subscriptions,
+        description="Most subscriptions that one customer can have open, on all connections together",
     )
     http_draft: bool = Field(
-        default=TRANSPORT.http_draft, description="Use the status codes 422 and 294 of the GraphQL-over-HTTP draft of 2026"
+        default=TRANSPORT.http_draft,
+        description="Use the status codes 422 and 294 of the GraphQL-over-HTTP draft of 2026",
     )
     introspection: bool | None = Field(
         default=None,
-        description="Let clients read the schema, by introspection, at `/schema.graphql`, and without a token at `/docs`. "
-        "Default: only in demo mode or on loopback",
+        description="Let clients read the schema: by introspection, at `/schema.graphql`, and without a token at "
+        "`/docs`. Default: only in demo mode or on loopback",
     )
     graphiql: bool | None = Field(
         default=None,
-        description="Serve GraphiQL at `/graphiql`, and show a demo's token at `/`. Default: only in demo mode or on loopback",
+        description="Serve GraphiQL at `/graphiql`, and show a demo's token at `/`. Default: only in demo mode or on "
+        "loopback",
     )
     sweep_seconds: Seconds = Field(
         default=30, description="Seconds after which a subscription looks for new events without a wake-up"
