@@ -1,4 +1,4 @@
-"""Values for tests, with the least said: what a test does not name does not matter to it."""
+"""Domain values for tests. A test names only the fields that matter to it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def uid(name: str) -> str:
-    """A UUID that is the same for the same name."""
+    """Return a UUID that depends only on the name."""
     return str(uuid5(NAMESPACE_URL, name))
 
 
@@ -55,7 +55,7 @@ DESTINATIONS = (tel("+15550000107"), tel("+15550001107"))
 
 
 def viewer(customer: str = CUSTOMER, *permissions: Permission, subject: str = "agent") -> Viewer:
-    """With every permission when none is named."""
+    """Return a viewer with these permissions, or with all when none is given."""
     return Viewer(customer, subject, frozenset(permissions or Permission), NOON + timedelta(days=365))
 
 
@@ -105,7 +105,7 @@ def bridge(**changes: Any) -> Conference:
 
 
 def transfer(status: Status = Status.RINGING, type_: Type = Type.ATTENDED, **changes: Any) -> Transfer:
-    """A transfer that could be in this status: with its legs, timer and outcome as they would be."""
+    """Return a transfer in this status, with the legs, timer and outcome that fit it."""
     plain = Transfer(
         id=TRANSFER,
         customer_id=CUSTOMER,

@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Fixtures and options for all tests."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,11 +12,11 @@ from app.storage.database import Database
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="the long runs in full")
+    parser.addoption("--soak", action="store_true", help="run the long tests in full")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Random runs are the same each time, unless they are to be long."""
+    """Load a Hypothesis profile. The quick one is the same in each run; the long one, for --soak, is random."""
     settings.register_profile("quick", max_examples=15, derandomize=True, deadline=None)
     settings.register_profile("soak", max_examples=400, deadline=None)
     settings.load_profile("soak" if config.getoption("--soak") else "quick")
@@ -24,13 +24,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def soak(pytestconfig: pytest.Config) -> bool:
-    """Whether the long runs are run in full."""
+    """Whether --soak is given."""
     return bool(pytestconfig.getoption("--soak"))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with its tables: copying it is quicker than making them."""
+    """A migrated database file. Tests copy it, which is faster than a migration."""
     file = tmp_path_factory.mktemp("empty") / "transfers.sqlite3"
     database = Database(f"sqlite+aiosqlite:///{file}")
     await database.upgrade()
@@ -40,7 +40,7 @@ async def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def database(empty_database: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    """Of this test alone."""
+    """An empty database for one test."""
     database = Database(f"sqlite+aiosqlite:///{copy(empty_database, tmp_path)}")
     yield database
     await database.close()

@@ -1,4 +1,4 @@
-"""Somebody who follows all transfers, through any cut."""
+"""A subscriber who follows all transfers and resumes after each lost connection."""
 
 import asyncio
 from contextlib import suppress
@@ -17,7 +17,7 @@ PAGE = "{ transfers(first: 1) { eventCursor } }"
 
 
 class Subscriber:
-    """After each cut he goes on from his last cursor."""
+    """Follows all events. After a lost connection, it resumes from its last cursor."""
 
     def __init__(self, client: Client) -> None:
         self.story: list[tuple[str, int]] = []
@@ -27,7 +27,7 @@ class Subscriber:
         self._grown = asyncio.Event()
 
     async def hears(self, count: int) -> None:
-        """Until he has heard of so many events."""
+        """Wait for this number of events."""
         while len(self.story) < count:
             self._grown.clear()
             await self._grown.wait()
@@ -39,7 +39,7 @@ class Subscriber:
             await asyncio.sleep(0.05)
 
     async def begin(self) -> None:
-        """What happens from now on, he will hear of."""
+        """Take the present cursor: all later events will be followed."""
         self._cursor = (await self._client.ask(PAGE))["transfers"]["eventCursor"]
 
     async def follow(self) -> None:

@@ -1,4 +1,4 @@
-"""What must hold of every transfer, read from the tables: the record's, and the simulated telephones' themselves."""
+"""The invariants of transfers, checked against the tables of the record and of the simulated phones."""
 
 from collections import defaultdict
 from typing import Any
@@ -30,7 +30,7 @@ LEGAL: dict[Status | None, set[Status]] = {
 
 
 class World:
-    """Everything in the database, at one moment."""
+    """The contents of the database at one moment."""
 
     @classmethod
     async def read(cls, database: Database) -> "World":
@@ -54,7 +54,7 @@ class World:
     bridges: dict[str, RowMapping]
 
     def check(self) -> None:
-        """At any moment."""
+        """Check the invariants that hold at any moment."""
         self._check_logs()
         self._check_locks()
         for t in self.transfers:
@@ -66,7 +66,7 @@ class World:
                 self._check_put_right(t)
 
     def check_at_rest(self) -> None:
-        """When every report has been heard and every order carried out."""
+        """Check the invariants that hold when every report has been processed and every order carried out."""
         self.check()
         for t in self.transfers:
             if not t.is_live:
@@ -97,13 +97,15 @@ class World:
         assert [event["version"] for event in story] == list(range(1, t.version + 1)), "I4, I5: an event per version"
         was = None
         for event in story:
-            assert event["previous_status"] == (was and was.value), "I5: the story does not hang together"
+            assert event["previous_status"] == (was and was.value), (
+                "I5: the previous status is not that of the event before"
+            )
             assert Status(event["status"]) in LEGAL[was], f"I4: {was} became {event['status']}"
             was = Status(event["status"])
         assert was is t.status
         ends = [e for e in story if e["status"] in TERMINAL and e["previous_status"] not in TERMINAL]
         assert len(ends) == (0 if t.is_live else 1), "I4: exactly one change into a terminal status"
-        assert (t.tm_end is None) is t.is_live, "I7: the lock is there while it lives"
+        assert (t.tm_end is None) is t.is_live, "I7: the lock exists if and only if the transfer is live"
 
     def _check_answer(self, t: Transfer) -> None:
         answered = [a.call_id for a in t.attempts if a.outcome is DialOutcome.ANSWERED]
@@ -132,12 +134,12 @@ class World:
         destination = self._in_bridge(t, t.transferee_call_id)
         apart = t.status in (Status.RINGING, Status.CONSULTING)
         if apart and t.speaking_to in (SpeakingTo.NONE, SpeakingTo.DESTINATION):
-            assert all(phone["ordered"] == OrderKind.HOLD for phone in held), "I9: a held party hears"
+            assert all(phone["ordered"] == OrderKind.HOLD for phone in held), "I9: a held party is not on hold"
         if t.status is Status.CONSULTING and t.speaking_to is SpeakingTo.HELD and destination:
-            assert destination["ordered"] == OrderKind.HOLD, "I9: the destination hears the held party"
+            assert destination["ordered"] == OrderKind.HOLD, "I9: the destination is not on hold"
 
     def _gave_up(self, t: Transfer) -> bool:
-        """The engine refused to the last: what is not put right stands in the log."""
+        """Return whether an order was given up. Then some calls may be left held or muted, as the log says."""
         return any(order["state"] == REFUSED for order in self.orders[t.id])
 
     def _up(self, id_: str | None) -> RowMapping | None:

@@ -1,4 +1,4 @@
-"""The house without its own clock and tasks: tests say when a report is heard, an order carried out, time passes."""
+"""The use cases without a clock and tasks of their own: tests process reports, carry out orders and advance time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -39,7 +39,7 @@ async def wipe(database: Database) -> None:
 
 
 class Choosy(Simulator):
-    """Refuses the orders that a test wants it to refuse."""
+    """A simulator that refuses the orders that a test selects."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -70,7 +70,7 @@ class Stepping:
             self.simulator.is_up,
             rules,
             Timers(self.counter),
-            start_seconds=0,  # nobody carries orders out beside it
+            start_seconds=0,  # no task carries out orders, so a start must not wait for them
         )
         self.dispatch = Dispatch(
             database, broker, self.simulator, self.clock, self.transfers, self.calls, rules, tries=3
@@ -82,7 +82,7 @@ class Stepping:
     @classmethod
     @asynccontextmanager
     async def in_(cls, database: Database) -> AsyncIterator["Stepping"]:
-        """Empty when it is entered. One database serves many houses: statements are compiled once for each."""
+        """Empty the database and open a house on it. Sharing one database saves time: it caches compiled statements."""
         await wipe(database)
         house = cls(database)
         collector = asyncio.create_task(house.collect())
@@ -94,23 +94,23 @@ class Stepping:
                 await collector
 
     def clock(self) -> datetime:
-        """The wall clock."""
+        """Return the time of the wall clock."""
         return self.counted() + self.set_ahead
 
     def counted(self) -> datetime:
-        """The time that passes, whatever the wall clock is set to."""
-        self.now += timedelta(microseconds=1)  # no two things happen at once
+        """Return the time that has passed. Changes of the wall clock don't affect it."""
+        self.now += timedelta(microseconds=1)  # each event has a time of its own
         return self.now
 
     def counter(self) -> float:
-        """The monotonic clock."""
+        """Return the time of the monotonic clock, in seconds."""
         return (self.now - NOON).total_seconds()
 
     def _new_id(self) -> str:
         return uid(f"stepping {next(self._ids)}")
 
     async def collect(self) -> None:
-        """Reports wait in the inbox until they are delivered."""
+        """Put reports into the inbox, where they wait for `deliver`."""
         async for reports in self.simulator.reports():
             self.inbox.extend(reports)
 
@@ -125,7 +125,7 @@ class Stepping:
         return await self.transfers.start(viewer(), request)
 
     async def tell(self, command: Awaitable[Transfer]) -> Transfer:
-        """A swap or merge answers when it is carried out: what it returns or raises."""
+        """Run a swap or merge, and carry out the orders that it waits for."""
         waiting = asyncio.ensure_future(command)
         while not (await asyncio.wait([waiting], timeout=0.01))[0]:
             await self.settle()
@@ -143,14 +143,14 @@ class Stepping:
         return found
 
     async def deliver(self, *, backwards: bool = False) -> None:
-        """Every report, and those that follow from it."""
+        """Process all reports, and those that follow from them."""
         await asyncio.sleep(0)
         while self.inbox:
             await self.recovery.hear(self.inbox.pop(-1 if backwards else 0))
             await asyncio.sleep(0)
 
     async def settle(self) -> None:
-        """Everything is heard and carried out."""
+        """Process all reports and carry out all orders, until none is left."""
         for _ in range(200):
             await self.deliver()
             if not await self._carry_out_some() and not self.inbox:
@@ -169,7 +169,7 @@ class Stepping:
         try:
             return await self.dispatch.carry_out_next(transfer_id)
         except (EngineUnavailable, NotYet):
-            return True  # it is tried again
+            return True  # the order is retried
 
     async def pass_(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)

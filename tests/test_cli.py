@@ -1,4 +1,4 @@
-"""The console command says in one line what is wrong."""
+"""The console command reports an error in one line."""
 
 import asyncio
 import signal
@@ -20,7 +20,7 @@ from tests.serving import TRANSFERS, Served, free_port, until_ready
 
 
 def said(*arguments: str, **variables: str) -> tuple[int, str]:
-    """With these settings: how it ends, and what it says of them, on one line."""
+    """Run the command with these settings. Return its exit code and its standard error, joined to one line."""
     environment = {f"TRANSFERS_{name.upper()}": value for name, value in variables.items()}
     ended = CliRunner().invoke(app, arguments, env=environment)
     return ended.exit_code, " ".join(ended.stderr.split())
@@ -113,7 +113,7 @@ def make_garbage(file: Path) -> None:
 
 
 def make_newer(file: Path) -> None:
-    """By a release that is yet to come."""
+    """Make a database with a revision of a later release."""
     with sqlite3.connect(file) as connection:
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
         connection.execute("INSERT INTO alembic_version VALUES ('9999')")

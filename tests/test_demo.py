@@ -1,4 +1,4 @@
-"""The demo does not wear out: there is always a call to transfer."""
+"""The demo always has a call that can be transferred."""
 
 import asyncio
 import logging

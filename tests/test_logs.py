@@ -1,4 +1,4 @@
-"""What a line of the log carries, and what it never does."""
+"""The contents of log lines, and what they must never contain."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
 
 @pytest.fixture
 def plain_logging() -> Iterator[None]:
-    """What configure_logs changes is put back."""
+    """Restore what configure_logs changes."""
     speed = logging._srcfile, logging.logThreads, logging.logProcesses, logging.logMultiprocessing
     root, chatty = logging.getLogger(), [logging.getLogger(name) for name in CHATTY]
     handlers, levels = root.handlers[:], {one: one.level for one in (root, *chatty)}
@@ -98,7 +98,7 @@ def test_the_errors_of_a_group_are_all_traced() -> None:
 
 
 class Pipe:
-    """One whose reader may be slow."""
+    """A pipe with a slow reader."""
 
     def __init__(self) -> None:
         self.source, self.sink = os.pipe()

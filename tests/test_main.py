@@ -1,4 +1,4 @@
-"""The server as it is put together."""
+"""The server as `main` builds it."""
 
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ async def test_it_is_not_served_where_only_trusted_documents_run(tmp_path: Path)
 
 
 def test_the_limits_are_the_ones_that_the_parts_come_with() -> None:
-    """Two places name them: where they are held, and where an operator may change them."""
+    """The defaults stand twice: in the settings, and in the parts that enforce the limits."""
     settings, limits = Settings(), Limits()
     assert build_server(settings).limits == TransportLimits()
     assert (settings.max_cost, settings.budget, settings.budget_rate) == (
@@ -135,7 +135,7 @@ async def test_a_database_has_one_server_at_a_time(tmp_path: Path) -> None:
 
 
 async def test_a_document_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the transport, which wants to know what it asks for, and for the schema."""
+    """The transport and the schema share the parsed document."""
     parsed: list[str] = []
 
     def counted(text: str, **limits: Any) -> DocumentNode:

@@ -1,4 +1,4 @@
-"""The Makefile, where a first try may go wrong."""
+"""The Makefile, where a first attempt can fail."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from tests.serving import Served, until_ready
 ROOT = Path(__file__).parents[1]
 OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKE_TERMOUT", "MAKE_TERMERR")
 OUTSIDE = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
-"""The environment of somebody who types make, also when these tests run under make."""
+"""The environment without make's own variables, as if these tests did not run under make."""
 OLD = '#!/bin/sh\ncase "$*" in *version_info*) echo False;; *) echo 3.9.18;; esac\n'
 BROKEN = '#!/bin/sh\ncase "$*" in *venv*) mkdir -p .venv/bin; touch .venv/bin/python; exit 1;; *) echo True;; esac\n'
 
@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Path:
 
 
 async def make(project: Path, target: str, python: str) -> tuple[int | None, str]:
-    """Run a target with this script as its Python: how it ends, and what it prints."""
+    """Run a target with this script as its Python. Return its exit code and its output."""
     script = project / "python"
     script.write_text(python)
     script.chmod(0o755)
@@ -72,7 +72,7 @@ async def test_ctrl_c_ends_the_demo_without_an_error(tmp_path: Path) -> None:
     assert process.stdout
     url = (await process.stdout.readline()).decode().split()[-1].removesuffix("/graphql")
     await until_ready(Served(process, url, "", tmp_path))
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to make and to the server
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to make and to the server
     told, _ = await process.communicate()
     assert b"***" not in told
     assert b"Traceback" not in told

@@ -1,4 +1,4 @@
-"""What settings are understood as, variables that are no settings, and the secret beside the database."""
+"""Normalised settings, unknown variables, and the secret beside the database."""
 
 import secrets
 from pathlib import Path

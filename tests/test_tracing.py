@@ -1,4 +1,4 @@
-"""Traces as a collector gets them: one from the request to the orders that follow from it, and nothing private."""
+"""Traces as a collector receives them: each leads from a request to its orders, and has no private data."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ main()
 
 
 class Collector:
-    """An OTLP collector that keeps what it gets."""
+    """An OTLP collector that keeps the requests that it receives."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -57,7 +57,7 @@ class Collector:
         return next(span for span in self.spans if span.name == name)
 
     def line(self, span: Span) -> list[str]:
-        """The names of a span and of those above it."""
+        """Return the names of the span and of its ancestors."""
         above = [one for one in self.spans if one.span_id == span.parent_span_id]
         return [span.name, *(self.line(above[0]) if above else ())]
 
@@ -92,7 +92,7 @@ def collecting() -> Iterator[tuple[Collector, str]]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def collected(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Collector]:
-    """What a server has sent by its end, after one transfer from start to completion."""
+    """The collector after a server has run one complete transfer and stopped."""
     with collecting() as (collector, endpoint):
         folder = tmp_path_factory.mktemp("traced")
         async with serving(folder, otel_endpoint=endpoint, simulator_pace=20) as served:
@@ -171,7 +171,7 @@ async def test_spans_do_not_carry_what_customers_write(collected: Collector) -> 
 
 
 async def traced(share: float, error: Exception | None) -> Collector:
-    """What is sent of an order that the engine takes, or answers so."""
+    """Return the collector after one order, which raised `error` unless that is None."""
     with collecting() as (collector, endpoint):
         tracing = Tracing(endpoint, share)
         with suppress(OrderRefused), tracing.observer(NOBODY).carrying_out("simulator", DIAL, TRANSFER):

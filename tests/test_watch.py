@@ -1,4 +1,4 @@
-"""`transfers watch`: what it keeps and shows, and how often it asks a server that does not want it."""
+"""`transfers watch`: the table, the state of the connection, and retries."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ PAGE = {"data": {"transfers": {"eventCursor": "0", "nodes": []}}}
 
 
 class Over(Exception):
-    """Of a test."""
+    """Raised to end a test when all its responses are used."""
 
 
 def transfer(number: int, status: str = "COMPLETED") -> Json:
@@ -58,7 +58,7 @@ def event(number: int) -> Json:
 
 
 class Screen(StringIO):
-    """Text that was written, and an event that is set at each writing."""
+    """A stream that sets an event at each write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Screen(StringIO):
 
 
 class Watcher:
-    """It gets its first page, and then these answers; when there is none left, it is over."""
+    """A watcher whose requests get an empty first page, then these responses, then the exception Over."""
 
     def __init__(self, *streams: httpx.Response | Exception) -> None:
         self._streams = list(streams)

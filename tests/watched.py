@@ -1,6 +1,6 @@
-"""The product as a process that tells of its inside: python -m tests.watched.
+"""A server that reports its internal state: python -m tests.watched.
 
-It serves as `transfers serve` does, and writes a line of JSON, the number of its tasks and threads, for each line read.
+It serves like `transfers serve`. For each line that it reads, it writes its number of tasks and threads as JSON.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ async def tell(asked: TextIO, database: Database) -> None:
 
 
 async def tidy_up(database: Database) -> None:
-    """Garbage, and what SQLite keeps of its file in memory (up to 16 MB a connection), would count as held."""
+    """Free garbage and SQLite's page caches, up to 16 MB for each connection: they would look like leaks."""
     async with AsyncExitStack() as opened:
         every = [await opened.enter_async_context(database.reading()) for _ in range(READERS)]
         every.append(await opened.enter_async_context(database.writing()))

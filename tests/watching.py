@@ -1,4 +1,4 @@
-"""A server process, watched from outside while it is mistreated: what it holds before and after, what it logs."""
+"""A server process under attack, watched from outside: its resources before and after, and its log."""
 
 import json
 import os
@@ -19,28 +19,28 @@ from tests.serving import SECRET, START_SECONDS, TLS, free_port
 
 MEGABYTE = 1_000_000
 NOISE = 10 * MEGABYTE
-"""What memory grows by without a reason that one could name."""
+"""Bytes by which memory can grow without a leak."""
 SETTLE_SECONDS = 30
 THREADS = 4
-"""More than when it was idle: the loop's own helpers."""
+"""Threads beyond those of an idle server: helpers of the event loop."""
 FILES = 2 * (READERS + 1)
-"""The same: SQLite keeps the descriptor of a closed connection for the next one, as long as others are open."""
+"""Descriptors beyond those of an idle server. SQLite keeps a closed connection's while others are open."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds."""
+    """The resources of a process."""
 
     rss: int
     """Resident memory in bytes."""
     tasks: int
     threads: int
     files: int
-    """Descriptors, sockets among them."""
+    """Open descriptors, including sockets."""
     connections: int
 
     def is_within(self, other: "Held") -> bool:
-        """But for memory, which comes back late."""
+        """Return whether no resource exceeds the other's. Memory is not compared, because it is freed late."""
         is_idle = self.tasks <= other.tasks and self.connections <= other.connections
         return is_idle and self.threads <= other.threads + THREADS and self.files <= other.files + FILES
 
@@ -67,7 +67,7 @@ class Watched:
 
     @contextmanager
     def kept(self, growth: int = 0) -> Iterator[None]:
-        """Whatever happens in it, afterwards the process holds what it held before, and so many bytes more."""
+        """Assert that after the block the process has no more resources than before, but for `growth` bytes."""
         before = self.settled(lambda held: held.tasks <= self.idle.tasks)
         allowed = replace(self.idle, connections=before.connections)
         yield
@@ -78,18 +78,18 @@ class Watched:
 
     @cached_property
     def idle(self) -> Held:
-        """When it has started, and nobody has asked it for anything."""
+        """The resources after the start, before the first request."""
         return self.held()
 
     def settled(self, is_so: Callable[[Held], bool]) -> Held:
-        """What it holds once this is so, or after a while."""
+        """Return the resources once `is_so` accepts them, or after SETTLE_SECONDS."""
         until = time.monotonic() + SETTLE_SECONDS
         while not is_so(held := self.held()) and time.monotonic() < until:
             time.sleep(0.1)
         return held
 
     def errors(self) -> str:
-        """What it has logged of its own faults, and what went past the log."""
+        """Return the errors in the log, with all other output to standard error."""
         return self.log.read_text()
 
     def check_alive(self) -> None:
@@ -99,7 +99,7 @@ class Watched:
 
 @contextmanager
 def watched(folder: Path, **settings: object) -> Iterator[Watched]:
-    """`settings` are TRANSFERS_* variables in lower case."""
+    """Run a server until the block ends. `settings` are TRANSFERS_* variables in lower case."""
     port, log = free_port(), folder / "watched.log"
     given = {"database_url": f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}", "auth_secret": SECRET, "port": port}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TRANSFERS_")}

@@ -1,4 +1,4 @@
-"""Normal forms of addresses, and which of them can be dialled."""
+"""Normal forms of addresses, and the types that can be dialled."""
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ def test_normal_form(type_: AddressType, given: str, normal: str) -> None:
         (TEL, "+123456"),
         (TEL, "+1234567890123456"),
         (TEL, "+1202555o100"),
-        (TEL, "+" + "\uff11" * 7),  # digits, but not ASCII's
+        (TEL, "+" + "\uff11" * 7),  # digits outside ASCII
         (SIP, "alice"),
         (SIP, "@example.com"),
         (SIP, "a b@example.com"),

@@ -1,4 +1,4 @@
-"""The table of a transfer's life: each row, and each missing cell."""
+"""The table of a transfer's life: each row, and each pair without a row."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -49,7 +49,7 @@ NAMES = {TRANSFERER: "T", HELD: "H", LEG: "D", OTHER_LEG: "D2", RECALL_LEG: "R",
 
 
 def told(orders: tuple[Order, ...]) -> str:
-    """The orders in short: what is done to whom, in their order."""
+    """Return the orders as short text, in their order."""
     return ", ".join(f"{o.kind.value.lower()} {NAMES.get(o.call_id or '', 'bridge')}" for o in orders)
 
 
@@ -76,7 +76,7 @@ def cause_of(trigger: Trigger) -> Cause:
 
 @dataclass(frozen=True)
 class Then:
-    """What a row leads to: status, orders, and the ending that is decided."""
+    """The expected result of a row: status, orders, and the outcome if one is decided."""
 
     to: Status
     orders: str
@@ -200,7 +200,7 @@ ATTENDED: dict[tuple[Status, Trigger], Then] = {
 
 EXPECTED = {Type.BLIND: BLIND, Type.ATTENDED: ATTENDED}
 ROWS = [(type_, *cell, then) for type_, table in EXPECTED.items() for cell, then in table.items()]
-BY_NAME = {T.UPDATE, T.DELETE, T.HELD_LEFT, T.CONFIRMED}  # their rows are tested by name below
+BY_NAME = {T.UPDATE, T.DELETE, T.HELD_LEFT, T.CONFIRMED}  # tests below cover their rows
 
 
 def given(status: Status, type_: Type, trigger: Trigger) -> Transfer:
@@ -227,7 +227,7 @@ def test_row(type_: Type, status: Status, trigger: Trigger, then: Then) -> None:
 @pytest.mark.parametrize("type_", Type)
 def test_the_table_has_no_other_cells(type_: Type) -> None:
     known = {cell for cell in LIFE[type_] if cell[1] not in BY_NAME}
-    # already so, at the builders' CONSULTING: tested by name below
+    # the builders' CONSULTING already speaks to this side; a test below covers the row
     assert known - set(EXPECTED[type_]) == (
         {(S.CONSULTING, T.SWAP_TO_DESTINATION)} if type_ is Type.ATTENDED else set()
     )
@@ -373,7 +373,7 @@ def test_a_transferer_who_leaves_before_the_dial_is_confirmed_costs_no_ringing_t
     assert (left.status, left.timer) == (S.TRANSFERRING, None)
     (dialled,) = advance(left, T.CONFIRMED, Cause(LATER))
     assert dialled.after.timer is Timer.RING
-    assert advance(dialled.after, T.CONFIRMED, Cause(LATER)) == ()  # it rings already
+    assert advance(dialled.after, T.CONFIRMED, Cause(LATER)) == ()  # the destination rings already
 
 
 def test_a_silent_destination_of_a_linear_hunt_gives_way_to_the_next() -> None:

@@ -1,4 +1,4 @@
-"""Every state that a transfer can reach: whatever is reported, ordered, refused or due, in any order."""
+"""A search of all states that a transfer can reach, by any order of commands, reports, refusals and timeouts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -22,12 +22,12 @@ TO = tuple(tel(f"+1555000010{n}") for n in range(3))
 NEWCOMER = uid("newcomer")
 ANSWERED_WHEN_CARRIED_OUT = {T.SWAP_TO_HELD, T.SWAP_TO_DESTINATION, T.MERGE}
 SPOKEN, EARLIER = 99, 50
-"""Versions in their normal form: all that matters is whether an order is the last swap's or merge's."""
+"""Normalised versions: the search only needs to know whether an order belongs to the last swap or merge."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The record, and the orders that wait, each with the version that it follows from."""
+    """A state of the search: the record, and the waiting orders with the versions that they follow from."""
 
     t: Transfer
     orders: tuple[tuple[int, Order], ...] = ()
@@ -45,7 +45,7 @@ def normal(t: Transfer, orders: tuple[tuple[int, Order], ...]) -> World:
 
 
 def after(world: World, changes: tuple[Change, ...], without: int = 0) -> World:
-    """The world once the changes are recorded; `without` so many of its first orders, which are settled."""
+    """Return the world after these changes. The first `without` waiting orders are settled, and removed."""
     t, orders = world.t, world.orders[without:]
     for change in changes:
         check_change(change)
@@ -68,7 +68,7 @@ def cause(call_id: str | None = None, status: CallStatus | None = None, held: He
 
 
 def events(world: World) -> Iterator[tuple[Trigger, Cause]]:
-    """What a client, the engine or the clock can bring about now, besides the word on an order."""
+    """Yield the possible commands, reports and timeouts, without the results of orders."""
     t = world.t
     for command in allowed_commands(t):
         if command is not T.UPDATE and not (command in ANSWERED_WHEN_CARRIED_OUT and world.orders):
@@ -82,7 +82,8 @@ def events(world: World) -> Iterator[tuple[Trigger, Cause]]:
 
 def reports(world: World) -> Iterator[tuple[Trigger, Cause]]:
     t = world.t
-    waiting = {order.call_id for _, order in world.orders[1:] if order.kind is OrderKind.DIAL}  # not even in flight
+    # The engine has not received these dials, so it can't report on them.
+    waiting = {order.call_id for _, order in world.orders[1:] if order.kind is OrderKind.DIAL}
     for attempt in t.open_attempts:
         if attempt.call_id not in waiting:
             yield T.LEG_RANG, cause(attempt.call_id, CallStatus.RINGING)
@@ -102,7 +103,7 @@ def reports(world: World) -> Iterator[tuple[Trigger, Cause]]:
 
 
 def settled(world: World) -> Iterator[World]:
-    """The engine's word on the first order that waits."""
+    """Yield the worlds in which the first waiting order is confirmed or refused."""
     (version, order), *rest = world.orders
     last = () if rest else advance(world.t, T.CONFIRMED, cause())
     has_joined = not any((o.kind, o.call_id) == (OrderKind.JOIN, order.call_id) for _, o in world.orders)
@@ -116,7 +117,7 @@ def settled(world: World) -> Iterator[World]:
 
 
 def check(world: World) -> None:
-    """What holds of every state."""
+    """Assert what holds in every state."""
     t = world.t
     if t.tm_deadline:
         due = timed_out(t, t.tm_deadline)
@@ -146,7 +147,7 @@ def first(type_: Type, method: RingMethod, count: int, policy: FailurePolicy, co
 
 
 def walk(start: World) -> None:
-    """Check every state that can be reached."""
+    """Check every state that can be reached from this one."""
     seen, ahead = {start.key}, [start]
     while ahead:
         world = ahead.pop()

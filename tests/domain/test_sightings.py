@@ -1,4 +1,4 @@
-"""What follows from what the engine says: of refused orders, and of legs that nobody waits for any more."""
+"""Triggers that follow from the engine's state: refused orders, and legs that no transfer waits for."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_a_cancelled_consultation_does_not_need_its_destination() -> None:
 
 @pytest.mark.parametrize("status", [S.STARTING, S.RINGING])
 def test_a_leg_that_had_answered_before_it_ended_has_answered(status: Status) -> None:
-    """Both reports come as one when the process was busy meanwhile."""
+    """When the process is busy, both reports arrive as one."""
     t = transfer(status)
     gone = ended(leg(LEG, CallStatus.PROGRESSING, tm_progressing=NOON))
     (answer,) = sightings(t, {LEG: gone}, bridge())

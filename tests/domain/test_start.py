@@ -1,4 +1,4 @@
-"""Which start is the same start again."""
+"""Recognition of a repeated start."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Adapters that break when a test says so: database, engine and broker."""
+"""Adapters that fail when a test says so: database, engine and broker."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from app.telephony.simulator.simulator import Simulator
 
 @dataclass
 class Trouble:
-    """Strikes the effect that is the `at`-th from now on, and those that follow it, `lasting` in all. At 0: none."""
+    """A fault that strikes `lasting` effects, from the `at`-th effect on. `at` 0 strikes none."""
 
     at: int = 0
     lasting: int = 1
@@ -32,7 +32,7 @@ class Trouble:
 
 
 class BreakableDatabase(Database):
-    """A transaction does not begin; or (`late`) it is not committed."""
+    """A database whose transactions fail: at their begin, or (`late`) at their commit."""
 
     trouble = Trouble()
     late = False
@@ -56,7 +56,7 @@ class BreakableDatabase(Database):
 
 
 class ForgetfulBroker(MemoryBroker):
-    """Drops a wake-up."""
+    """A broker that drops wake-ups."""
 
     trouble = Trouble()
 
@@ -66,7 +66,7 @@ class ForgetfulBroker(MemoryBroker):
 
 
 class BreakableEngine(Simulator):
-    """Something happens to an order."""
+    """An engine whose orders fail in a given way."""
 
     trouble = Trouble()
     mishap: "Mishap"
@@ -97,7 +97,7 @@ async def not_confirmed(engine: BreakableEngine, work: Work) -> Sequence[Call]:
 
 
 async def not_answered(engine: BreakableEngine, work: Work) -> Sequence[Call]:
-    """For ever."""
+    """Carry out nothing, and never answer."""
     await work
     await asyncio.Event().wait()
     return ()
@@ -116,7 +116,7 @@ async def gone_for_a_while(engine: BreakableEngine, work: Work) -> Sequence[Call
 
 
 class Clock:
-    """The time, which a test can advance."""
+    """A clock that a test can advance."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()
@@ -125,7 +125,7 @@ class Clock:
         return utc_now() + self._ahead
 
     def counter(self) -> float:
-        """The monotonic clock beside it."""
+        """Return the time of the monotonic clock, in seconds."""
         return time.monotonic() + self._ahead.total_seconds()
 
     def advance(self, seconds: float) -> None:

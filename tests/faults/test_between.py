@@ -1,4 +1,4 @@
-"""Transactions, orders and wake-ups in the life of a transfer, struck by trouble: a sample, or each with --soak."""
+"""Faults in the transactions, orders and wake-ups of a transfer: a sample of them, or all with --soak."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -23,7 +23,7 @@ Life = Callable[[PatientDesk], Awaitable[Json]]
 
 
 async def consulted(desk: PatientDesk) -> Json:
-    """Attended, with every command there is."""
+    """Run an attended transfer with every command."""
     t = await desk.start(await desk.talk(), "0101")
     t = await desk.until(t, "CONSULTING", *ENDS)
     with suppress(Refused):
@@ -35,13 +35,13 @@ async def consulted(desk: PatientDesk) -> Json:
 
 
 async def recalled(desk: PatientDesk) -> Json:
-    """Blind, to somebody who is busy."""
+    """Run a blind transfer to a busy destination, which ends in a recall."""
     t = await desk.start(await desk.talk(), "0102", type="BLIND")
     return await desk.until(t, *ENDS)
 
 
 async def cancelled(desk: PatientDesk) -> Json:
-    """Attended, to two who ring; taken back."""
+    """Run an attended transfer to two ringing destinations, and cancel it."""
     t = await desk.start(await desk.talk(), "0107", "0107")
     t = await desk.until(t, "RINGING", *ENDS)
     with suppress(Refused):
@@ -51,7 +51,7 @@ async def cancelled(desk: PatientDesk) -> Json:
 
 UNHARMED: dict[Life, set[tuple[str | None, ...]]] = {
     consulted: {("COMPLETED", None, None, "CLIENT")},
-    # as he had left, or not yet, when it was heard of
+    # the disposition depends on whether the transferer had left when the server learned that the destination was busy
     recalled: {("FAILED", "BUSY", "RECALLED", "DESTINATION"), ("FAILED", "BUSY", "RETURNED", "DESTINATION")},
     cancelled: {("CANCELLED", "COMMAND", None, "CLIENT")},
 }
@@ -69,7 +69,7 @@ class Site:
         self.strikes = 0
 
     async def live(self, life: Life) -> Json:
-        """A life, whose invariants hold when it is over."""
+        """Run a life, and check the invariants at its end."""
         desk = PatientDesk(PatientClient(self._url, token(str(uuid4()))))
         ended = await life(desk)
         self.database.trouble = self.engine.trouble = self.broker.trouble = Trouble()
@@ -77,7 +77,7 @@ class Site:
         return ended
 
     async def struck(self, life: Life, place: Place, step: int, lasting: int = 1) -> AsyncIterator[Json]:
-        """The life again and again, struck at one effect after the other."""
+        """Repeat the life, with the fault at each effect in turn. Yield the ended transfers."""
         at = min(3, step)
         while True:
             place.trouble = trouble = Trouble(at, lasting)

@@ -1,4 +1,4 @@
-"""A database that is locked, full, broken or gone: what clients are told meanwhile, and that it costs time alone."""
+"""A database that is locked, full, damaged or gone: clients get an error, and no work is lost."""
 
 import asyncio
 import sqlite3
@@ -33,7 +33,7 @@ EVENTS = "subscription ($after: String) { transferEvents(after: $after) { cursor
 
 @asynccontextmanager
 async def impatient(folder: Path) -> AsyncIterator[Inside]:
-    """It waits for locks for a moment only."""
+    """Run a server that waits only briefly for locks."""
     settings = settings_in(folder)
     async with inside(settings, database=Database(settings.url, busy_seconds=0.5)) as served:
         yield served
@@ -41,7 +41,7 @@ async def impatient(folder: Path) -> AsyncIterator[Inside]:
 
 @asynccontextmanager
 async def locked(database: Database) -> AsyncIterator[None]:
-    """Somebody else writes."""
+    """Hold the write lock, as another process would."""
     other = sqlite3.connect(str(make_url(database.url).database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
@@ -65,7 +65,7 @@ async def is_ready(url: str) -> bool:
 
 
 async def until_ready(url: str) -> None:
-    """It says so when it is asked: nothing tells when to ask."""
+    """Poll until the server is ready: nothing signals that moment."""
     async with asyncio.timeout(20):
         while not await is_ready(url):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
@@ -110,7 +110,7 @@ async def test_a_full_disk_refuses_what_is_new_and_keeps_what_was_recorded(tmp_p
         database, desk = served.house.database, PatientDesk(PatientClient(f"{served.url}/graphql"))
         t = await desk.start(await desk.talk(), "0107")
         await desk.until_rings(t)
-        await most_pages(database, 0)  # no more than there are
+        await most_pages(database, 0)  # the file can't grow
         talking = asyncio.create_task(endlessly(desk.talk))
         await desk.client.put_off.wait()
         assert not await is_ready(served.url)
@@ -134,7 +134,7 @@ async def test_a_disk_that_fails_and_comes_back_costs_time_alone(tmp_path: Path)
         client, desk, process = served.client(), Desk(served.client()), psutil.Process(served.process.pid)
         t = await desk.start(await desk.talk(), "0100")
         limits = process.rlimit(psutil.RLIMIT_FSIZE)
-        process.rlimit(psutil.RLIMIT_FSIZE, (0, limits[1]))  # whatever it writes to a file is an error
+        process.rlimit(psutil.RLIMIT_FSIZE, (0, limits[1]))  # every write to a file fails
         await assert_told_to_come_again(client, CALL)
         assert not await is_ready(served.url)
         await client.ask(PAGE)
@@ -156,7 +156,7 @@ async def test_a_file_that_is_moved_away_and_back_is_the_same_file(tmp_path: Pat
         file = tmp_path / "transfers.sqlite3"
         away = file.rename(tmp_path / "elsewhere")
         assert not await is_ready(served.url)
-        asking = [asyncio.create_task(desk.see(t)) for _ in range(20)]  # more than have a connection
+        asking = [asyncio.create_task(desk.see(t)) for _ in range(20)]  # more requests than connections
         await asyncio.wait(asking, timeout=1)
         assert not file.exists(), "an empty database stands in for the one that is away"
         copy(away, file)

@@ -1,4 +1,4 @@
-"""An engine that is away for a minute or fails, a stalled event loop, a fault of ours in what runs all along."""
+"""An engine that is away or fails, a stalled event loop, and bugs in the background tasks."""
 
 import asyncio
 import logging
@@ -54,7 +54,7 @@ async def test_an_engine_that_is_away_for_a_minute_is_made_up_for(tmp_path: Path
             "The telephony engine is down.",
         )
         assert (await desk.tell(completed, "complete"))["status"] == "ENDING"
-        await desk.simulate("Hangup", left.caller)  # it happens; nobody tells us
+        await desk.simulate("Hangup", left.caller)  # the hang-up happens, but is not reported
         clock.advance(60)
         await broker.wake("timers")
         assert (await desk.until(timed_out, "ENDING"))["outcomeReason"] == "TIMEOUT"
@@ -110,7 +110,7 @@ async def test_an_event_loop_that_stalls_costs_time_alone(tmp_path: Path) -> Non
         for stalls in range(2):
             talk = await desk.talk()
             for n in range(4):
-                loop.call_later(0.03 * n + 0.01 * stalls, time.sleep, 0.4)  # longer than an order may take
+                loop.call_later(0.03 * n + 0.01 * stalls, time.sleep, 0.4)  # longer than the time limit of an order
             t = await desk.start(talk, "0101")
             await desk.until(t, "CONSULTING")
             await desk.tell(t, "merge")
@@ -120,7 +120,7 @@ async def test_an_event_loop_that_stalls_costs_time_alone(tmp_path: Path) -> Non
 
 
 class Faulty(Simulator):
-    """Its reports break off, once, by a bug."""
+    """An engine whose stream of reports ends once, with a bug."""
 
     has_failed = False
 
@@ -140,7 +140,7 @@ async def test_what_runs_all_along_begins_again_after_a_fault(tmp_path: Path, ca
         desk = Desk(served.client())
         calling = asyncio.create_task(desk.talk())
         async with asyncio.timeout(10):
-            while served.house.recovery.caught_up.is_set():  # noqa: ASYNC110 - nothing tells of its end
+            while served.house.recovery.caught_up.is_set():  # noqa: ASYNC110 - nothing signals its end
                 await asyncio.sleep(0)
         assert not await is_ready(served.url)
         await until_ready(served.url)
@@ -152,7 +152,7 @@ async def test_what_runs_all_along_begins_again_after_a_fault(tmp_path: Path, ca
 
 
 class Reluctant(Simulator):
-    """Thinks for long about letting a party go on, and then refuses; once."""
+    """An engine that refuses one RESTORE, after a long time."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database, utc_now, pace=50)
@@ -190,7 +190,7 @@ async def test_a_destination_that_answers_while_a_swap_is_refused_is_connected(t
 
 
 class Garbled(Simulator):
-    """Among its reports are some that nobody can make sense of."""
+    """An engine that sends some malformed reports."""
 
     async def reports(self) -> AsyncIterator[Sequence[Report]]:
         async for reports in super().reports():
@@ -225,7 +225,7 @@ async def test_a_transfer_that_we_fail_at_stops_no_other(tmp_path: Path, monkeyp
         clock.advance(30)
         await served.house.broker.wake("timers")
         assert ending(await desk.until_ended(other)) == ("FAILED", "TIMEOUT", "RETURNED", "SYSTEM")
-    async with inside(settings, clock=clock) as served:  # the server starts, too
+    async with inside(settings, clock=clock) as served:  # the faulty transfer does not prevent the start
         await _write_policy(served.house.database, faulty["id"], "RETURN_TO_TRANSFERER")
         assert ending(await Desk(served.client()).until_ended(faulty)) == ("FAILED", "TIMEOUT", "RETURNED", "SYSTEM")
 

@@ -1,4 +1,4 @@
-"""A long day: thousands of transfers and subscribers that come and go; afterwards the server holds what it held."""
+"""A long day: thousands of transfers and subscriptions, after which the server's resources are as before."""
 
 import asyncio
 import random
@@ -20,13 +20,13 @@ from tests.watching import Watched, watched
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 AGENTS, TALKS, SUBSCRIBERS = 4, 4, 5
-"""Each agent has so many talks, and hands them over in turn."""
+"""Numbers of agents, of calls for each agent, and of subscribers."""
 DIGITS = ("0100", "0101", "0102", "0104", "0105", "0106", "0107")
 LIVE = "{ transfers(filter: {isLive: true}, first: 100) { totalCount nodes { id } } }"
 
 
 class QuickClient(Client):
-    """Keeps its connection."""
+    """A client that keeps its HTTP connection open."""
 
     def __init__(self, url: str, bearer: str, http: httpx.AsyncClient) -> None:
         super().__init__(url, bearer)
@@ -55,7 +55,7 @@ class Day:
             await subscriber.begin()
 
     async def work(self, seconds: float) -> None:
-        """For so long; then what is under way is brought to its end, and everybody goes home."""
+        """Run the load for this time. Then disconnect the subscribers, and end all live transfers."""
         async with httpx.AsyncClient(verify=TLS, timeout=30) as http, asyncio.TaskGroup() as tasks:
             desks = [Desk(QuickClient(self._url, self._token(f"agent {n}"), http)) for n in range(AGENTS)]
             restless = [self._follow(subscriber, random.Random(n)) for n, subscriber in enumerate(self._subscribers)]
@@ -82,7 +82,7 @@ class Day:
                 talks.append(talk)
             except Refused as refused:
                 self.seen[f"refused: {refused.code}"] += 1
-                with suppress(Refused):  # the caller may have hung up already
+                with suppress(Refused):  # the caller can have hung up already
                     await desk.simulate("Hangup", talk.caller)
 
     async def _hand_over(self, desk: Desk, talk: Talk, dice: random.Random) -> None:
@@ -95,7 +95,7 @@ class Day:
         await desk.tell(t, dice.choice(("complete", "merge", "cancel", "cancel", "cancel")))
 
     async def _clear(self) -> None:
-        """Nothing is live any more."""
+        """Wait until no transfer is live."""
         desk = Desk(self._manager)
         async with asyncio.timeout(60), self._manager.follow("subscription { transferEvents { id } }") as events:
             while live := (await self._manager.ask(LIVE))["transfers"]["nodes"]:
@@ -105,7 +105,7 @@ class Day:
                 await anext(events)
 
     async def check_stories(self, world: World) -> None:
-        """Everybody has heard of every event, once and in order."""
+        """Check that each subscriber has received every event, once and in order."""
         story = [(event["transfer_id"], event["version"]) for event in world.logs[self._customer]]
         self.seen["events"] = len(story)
         following = [asyncio.create_task(subscriber.run()) for subscriber in self._subscribers]
@@ -123,7 +123,7 @@ async def test_a_long_day_leaves_nothing_behind(tmp_path: Path, soak: bool) -> N
     with watched(tmp_path, simulator_pace=50, recall_pause=0.05) as server:
         day = Day(server)
         await day.begin()
-        await day.work(seconds / 4)  # caches fill
+        await day.work(seconds / 4)  # fill the caches
         with server.kept():
             await day.work(seconds * 3 / 4)
             await day.check_stories(await _world(tmp_path))

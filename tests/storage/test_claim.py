@@ -1,4 +1,4 @@
-"""A database is one process's alone, for as long as that lives."""
+"""Only one process can use a database, as long as that process lives."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Whoever asks much of the database waits for his own share of it, and nobody else does."""
+"""A customer with much work waits for their own share of the database. Other customers don't wait."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -19,7 +19,7 @@ async def test_one_who_writes_much_keeps_nobody_else_waiting(database: Database)
 
     async with database.writing():
         much = [asyncio.create_task(write("much")) for _ in range(50)]
-        await asyncio.sleep(0)  # they ask
+        await asyncio.sleep(0)  # let the tasks request their shares
         little = asyncio.create_task(write("little"))
         await asyncio.sleep(0)
     await asyncio.gather(*much, little)

@@ -1,4 +1,4 @@
-"""What is no database of ours, or can't be written, is refused at the start; what is damaged on the way is told of."""
+"""A file that is not our database, or can't be written, is refused at the start. Later damage is reported."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
 
 @contextmanager
 def without_privileges() -> Iterator[None]:
-    """For root may write whatever he likes."""
+    """Drop root's privilege to write any file."""
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(NOBODY)
@@ -70,7 +70,7 @@ async def test_a_damaged_database_is_told_of_once_and_not_ready_any_more(
 
 
 def spoil(file: Path, name: str) -> None:
-    """The first page of this table or index says nothing any more."""
+    """Overwrite the first page of this table or index."""
     with closing(sqlite3.connect(file)) as connection:
         (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()

@@ -1,4 +1,4 @@
-"""What the database promises: its tables are the models', no update is lost, and what may be once is there once."""
+"""The database: tables match the models, no update is lost, and unique constraints hold."""
 
 import asyncio
 import gc
@@ -77,7 +77,7 @@ async def test_no_update_is_lost(database: Database) -> None:
 
 
 async def test_nor_between_processes(database: Database) -> None:
-    """Two databases on one file stand for two processes."""
+    """Two Database objects on one file act like two processes."""
     other = Database(database.url.render_as_string())
     try:
         for turn in range(10):
@@ -106,7 +106,7 @@ async def test_what_fails_leaves_nothing_behind(database: Database) -> None:
 
 
 async def test_work_that_is_cancelled_locks_nobody_out(database: Database) -> None:
-    """At whatever moment, and though its cursors live on in a traceback."""
+    """The work can be cancelled at any moment, and a traceback can keep its cursors alive."""
     other = Database(database.url.render_as_string(), busy_seconds=0.5)
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""One running server for all stories; each story has a customer of its own."""
+"""One running server for all stories. Each story has a customer of its own."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a person at a desk does and sees, through the public API."""
+"""An agent's desk: commands and views through the public API."""
 
 import asyncio
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Talk:
-    """A caller and an agent, talking."""
+    """A call between a caller and an agent."""
 
     caller: str
     agent: str
@@ -67,19 +67,19 @@ class Desk:
         return Talk(made["callerCall"]["id"], made["agentCall"]["id"], made["conference"]["id"])
 
     async def start(self, talk: Talk, *to: str, **more: Any) -> Json:
-        """Attended unless said otherwise. A destination is named by the last digits of its number."""
+        """Start a transfer, attended by default. `to` are the last digits of the destinations' numbers."""
         addresses = [tel(f"+1555800{n}{digits}") for n, digits in enumerate(to)]
         given = {"type": "ATTENDED", "transfererCallId": talk.agent, "transfereeAddresses": addresses} | more
         return dict(checked((await self.client.ask(STARTED, input=given))["startTransfer"])["transfer"])
 
     async def tell(self, transfer: Json, verb: str, **more: Any) -> Json:
-        """complete, cancel, merge, swap, update or delete it; the transfer as the answer shows it."""
+        """Send a command: complete, cancel, merge, swap, update or delete. Return the transfer in the response."""
         query = COMMANDED % (verb.title(), verb, SEEN)
         answer = await self.client.ask(query, input={"transferId": transfer["id"], **more})
         return dict(checked(answer[f"{verb}Transfer"])["transfer"])
 
     async def simulate(self, what: str, call_id: str, **more: Any) -> Json:
-        """Answer, Reject, Hangup or Hold, at the telephone of that call."""
+        """Act at the phone of this call: Answer, Reject, Hangup or Hold."""
         answer = await self.client.ask(SIMULATED % (what, what, PARTY), input={"callId": call_id, **more})
         return dict(checked(answer[f"simulate{what}"])["call"])
 
@@ -92,7 +92,7 @@ class Desk:
         return dict(answer["call"])
 
     async def until(self, transfer: Json, *statuses: str, when: Callable[[Json], bool] = bool) -> Json:
-        """The first state from now on with one of these statuses, for which this holds too."""
+        """Wait for one of these statuses, and for `when` to hold. Return the transfer."""
         query = f"subscription ($id: ID!) {{ transferChanged(id: $id) {{ transfer {{ {SEEN} }} }} }}"
         last: Json = {}
         async with asyncio.timeout(20), self.client.follow(query, id=transfer["id"]) as events:
@@ -106,7 +106,7 @@ class Desk:
         return await self.until(transfer, "COMPLETED", "CANCELLED", "FAILED", "ABANDONED")
 
     async def until_rings(self, transfer: Json, number: int = 0) -> Json:
-        """Once that destination alerts."""
+        """Wait until the attempt with this index rings. Return the transfer."""
         return await self.until(
             transfer,
             "STARTING",
@@ -116,7 +116,7 @@ class Desk:
         )
 
     async def story(self, transfer: Json) -> list[tuple[str, str]]:
-        """Its events: kind and status of each."""
+        """Return the kind and status of each event."""
         query = "query ($id: ID!) { transfer(id: $id) { events(first: 100) { nodes { kind status version } } } }"
         nodes = (await self.client.ask(query, id=transfer["id"]))["transfer"]["events"]["nodes"]
         assert [node["version"] for node in nodes] == list(range(1, len(nodes) + 1))

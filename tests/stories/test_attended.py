@@ -35,7 +35,7 @@ async def test_each_step_is_an_event(desk: Desk) -> None:
 
 
 async def test_hanging_up_completes_the_consultation(desk: Desk) -> None:
-    """And the held party, who was muted, is heard again."""
+    """The held party, who was muted, is heard again."""
     talk = await desk.talk()
     t = await desk.until(await desk.start(talk, "0101"), "CONSULTING")
     await desk.simulate("Hangup", talk.agent)
@@ -79,7 +79,7 @@ async def test_a_cancelled_consultation_returns_to_the_caller(desk: Desk) -> Non
     t = await desk.until(await desk.start(talk, "0101"), "CONSULTING")
     await desk.tell(t, "cancel")
     assert ending(await desk.until_ended(t)) == ("CANCELLED", "COMMAND", None, "CLIENT")
-    assert (await desk.tell(t, "cancel"))["status"] == "CANCELLED"  # again: the same
+    assert (await desk.tell(t, "cancel"))["status"] == "CANCELLED"  # a repeated cancel succeeds
     with pytest.raises(Refused) as refused:
         await desk.tell(t, "complete")
     assert refused.value.code == "ILLEGAL_TRANSITION"
@@ -101,7 +101,7 @@ async def test_a_consultation_that_lasts_too_long(desk: Desk) -> None:
 
 
 async def test_the_caller_hangs_up_during_the_consultation(desk: Desk) -> None:
-    """The two who consult stay connected."""
+    """The transferer and the destination stay connected."""
     talk = await desk.talk()
     t = await desk.until(await desk.start(talk, "0101"), "CONSULTING")
     await desk.simulate("Hangup", talk.caller)
@@ -131,7 +131,7 @@ async def test_swap_while_it_rings_keeps_the_answering_destination_apart(desk: D
     assert audio(await desk.party(talk.caller)) == OPEN
     await desk.simulate("Answer", leg(t))
     t = await desk.until(t, "CONSULTING")
-    t = await desk.tell(t, "swap", speakTo="HELD")  # already so: and by now its orders are carried out
+    t = await desk.tell(t, "swap", speakTo="HELD")  # no change; the orders of the first swap are now carried out
     assert t["speakingTo"] == "HELD"
     await desk.tell(t, "complete")
     assert ending(await desk.until_ended(t))[0] == "COMPLETED"
@@ -153,7 +153,7 @@ async def test_a_hold_and_mute_of_the_users_own_is_still_there_afterwards(desk: 
     await desk.simulate("Hold", talk.caller, isOnHold=True, muteDirection="OUT")
     t = await desk.until(await desk.start(talk, "0101"), "CONSULTING")
     t = await desk.tell(t, "merge")
-    assert audio(await desk.party(talk.caller)) == OPEN  # a merge overrides it
+    assert audio(await desk.party(talk.caller)) == OPEN  # a merge overrides the caller's own hold
     await desk.tell(t, "cancel")
     await desk.until_ended(t)
     assert audio(await desk.party(talk.caller)) == (True, "OUT")

@@ -1,4 +1,4 @@
-"""Transfers without consultation, and what becomes of them when nobody answers."""
+"""Blind transfers, and what happens to them when nobody answers."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ async def test_a_blind_transfer_connects_caller_and_destination(desk: Desk) -> N
 
 
 async def test_the_transferer_stays_until_the_destination_is_known_to_be_good(desk: Desk) -> None:
-    """Nobody is hung up for a destination that is busy, or that can't be reached at all."""
+    """When the destination is busy or unreachable, no party is hung up."""
     for digits, reason in (("0102", "BUSY"), ("0105", "UNREACHABLE")):
         talk = await desk.talk()
         done = await desk.until_ended(await desk.start(talk, digits, **BLIND))
@@ -88,7 +88,7 @@ async def test_a_caller_who_hangs_up_stops_the_ringing(desk: Desk) -> None:
 
 
 async def test_a_transferer_who_leaves_while_it_rings_leaves_the_caller_ringing(desk: Desk) -> None:
-    """The caller's bridge goes on, and so does the destination's telephone, until it answers."""
+    """The caller's bridge stays, and the destination's phone rings on until it is answered."""
     talk = await desk.talk()
     t = await desk.until_rings(await desk.start(talk, "0107"))
     await desk.simulate("Hangup", talk.agent)
@@ -108,7 +108,7 @@ async def test_completing_while_it_rings_makes_it_blind(desk: Desk) -> None:
 
 
 async def test_a_destination_that_answers_and_hangs_up_before_start_has_returned(desk: Desk) -> None:
-    """Reports may come before the start is answered: none is lost."""
+    """Reports can arrive before the start has returned. None is lost."""
     for digits in ("0101", "0105", "0106"):
         talk = await desk.talk()
         done = await desk.until_ended(await desk.start(talk, digits, **BLIND))
@@ -120,7 +120,7 @@ def recalled(times: int, seen: Json) -> bool:
 
 
 async def _recall_leg(desk: Desk, transfer: Json) -> str:
-    """The call that rings the transferer back, once it alerts."""
+    """Return the id of the recall's call, once it rings."""
     query = """subscription {
         callChanged(filter: {statuses: [RINGING]}) { call { id transferRole transfer { id } } }
     }"""

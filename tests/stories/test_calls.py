@@ -1,4 +1,4 @@
-"""What a screen that follows calls is told while they are transferred."""
+"""The changes of calls that a client follows during a transfer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ FOLLOWED = """subscription ($bridge: ID!) {
 
 
 async def until(changes: AsyncIterator[Json], call_id: str, **wanted: Any) -> Json:
-    """The first change of this call after which it reads so."""
+    """Return the first change of this call after which its fields have these values."""
     async for change in changes:
         call = change["callChanged"]["call"]
         if call and call["id"] == call_id and all(call[name] == value for name, value in wanted.items()):
@@ -49,7 +49,7 @@ async def version(desk: Desk, talk: Talk) -> int:
 
 
 async def test_after_a_swap_the_calls_tell_who_waits_once_the_exchange_has_confirmed_it(desk: Desk) -> None:
-    """Whoever follows the calls of the bridge sees the hold that the event `SPEAKING_TO` has decided."""
+    """Clients that follow the bridge's calls see the hold that the event `SPEAKING_TO` decided."""
     talk = await desk.talk()
     t = await desk.until(await desk.start(talk, "0101"), "CONSULTING")
     async with asyncio.timeout(20), desk.client.follow(FOLLOWED, bridge=talk.bridge) as changes:

@@ -1,4 +1,4 @@
-"""Transfers out of a call with more than two parties."""
+"""Transfers of a call with more than two parties."""
 
 import pytest
 
@@ -27,7 +27,7 @@ async def test_one_of_several_held_parties_leaves(desk: Desk) -> None:
 
 
 async def test_a_transfer_of_the_past_ends_no_conference(desk: Desk) -> None:
-    """The transferer's later hang-up is nothing but his own."""
+    """When the transferer hangs up later, nobody else is affected."""
     talk = await desk.talk("+15557000001", PARTY)
     t = await desk.until_ended(await desk.start(talk, "0102"))
     assert t["status"] == "FAILED"

@@ -1,4 +1,4 @@
-"""Several destinations: all at once, or one after the other."""
+"""Several destinations, dialled all at once or one after the other."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 async def test_of_two_answers_one_wins(desk: Desk) -> None:
-    """Two telephones picked up in the same moment never hang each other up."""
+    """When two phones are answered at the same moment, exactly one destination is connected."""
     for first, second in ((0, 1), (1, 0)):
         talk = await desk.talk()
         t = await desk.start(talk, "0107", "1107")

@@ -1,4 +1,4 @@
-"""A server that is talked to in every way, and whose log and figures keep to themselves what was said."""
+"""Logs and metrics never contain what clients send, whatever they send."""
 
 import json
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ class Told:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Told]:
-    """What a server has written by its end."""
+    """The log and the metrics of a server that has stopped."""
     folder: Path = tmp_path_factory.mktemp("discreet")
     async with serving(folder, log_format="json", log_level="DEBUG", simulator_pace=20) as served:
         desk = Desk(served.client())
@@ -54,7 +54,7 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Told]:
 
 
 async def blunder(served: Served, desk: Desk, transfer: Json) -> None:
-    """Errors of every kind, each of which quotes the note or a token."""
+    """Cause errors of every kind. Each of them could quote the note or a token."""
     for query in (
         f'mutation {{ updateTransfer(note: "{NOTE}"',
         f'mutation {{ updateTransfer(note: "{NOTE}") {{ nothing }} }}',

@@ -1,4 +1,4 @@
-"""A real process, killed under load at random moments and started again."""
+"""A real process that is killed under load at random moments, and started again."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ DIGITS = ("0100", "0101", "0102", "0104", "0105", "0106", "0103")
 
 
 async def load(desk: Desk, dice: random.Random) -> None:
-    """One agent: takes calls and transfers them, whatever happens meanwhile."""
+    """Act as an agent who takes calls and transfers them, even while the server is down."""
     while True:
         with suppress(*CUT):
             talk = await desk.talk(f"+1555{dice.randrange(10**7):07}")
@@ -62,7 +62,7 @@ def _server(folder: Path, port: int) -> AbstractAsyncContextManager[Served]:
 
 
 async def _whole_story(client: Client) -> list[tuple[str, int]]:
-    """Every event of the customer, once no transfer is under way but those that wait for a person."""
+    """Return every event of the customer, once the only live transfers are those that wait for a person."""
     live = "{ transfers(filter: {statuses: [STARTING, RINGING, TRANSFERRING, RECALLING, ENDING]}) { totalCount } }"
     async with asyncio.timeout(60):
         async with client.follow("subscription { transferEvents { id } }") as events:

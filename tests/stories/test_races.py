@@ -1,4 +1,4 @@
-"""Two things at once: each pair in both orders, and with their reports heard in both orders, through the use cases."""
+"""Pairs of actions at the same time, in both orders, and with their reports in both orders."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -76,7 +76,7 @@ ACTS: dict[Status, tuple[Act, ...]] = {
 
 
 async def bring_to(house: Stepping, status: Status) -> Transfer:
-    """A transfer that has come so far, in the ordinary way."""
+    """Return a transfer that has reached this status without any disturbance."""
     talk = await house.talk()
     blind = status in (S.TRANSFERRING, S.RECALLING)
     to = (tel("+15553000107"), tel("+15553010107"))
@@ -122,12 +122,12 @@ async def _race(house: Stepping, status: Status, first: Act, second: Act, backwa
 
 
 async def _try(act: Act, house: Stepping, t: Transfer) -> None:
-    """What can't be done any more is refused, in the proper way."""
+    """Act, and assert that a command that comes too late is refused with ILLEGAL_TRANSITION."""
     with suppress(NoSuchCall, NotNow):
         try:
             await act(house, t)
         except Refusal as refusal:
-            assert refusal.code is RefusalCode.ILLEGAL_TRANSITION  # noqa: PT017 - which refusal it is matters
+            assert refusal.code is RefusalCode.ILLEGAL_TRANSITION  # noqa: PT017 - the code of the refusal matters
 
 
 async def test_a_party_who_moves_between_the_bridges_of_two_transfers_is_held_by_the_other_one(

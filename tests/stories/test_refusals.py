@@ -1,4 +1,4 @@
-"""What becomes of a transfer when the engine refuses an order, or carries it out when nobody wants it any more."""
+"""Transfers whose orders the engine refuses, or carries out too late."""
 
 import asyncio
 from collections.abc import Callable
@@ -91,7 +91,7 @@ async def test_a_join_that_is_refused_for_a_while_only_takes_longer(database: Da
 
 
 async def test_a_destination_that_can_not_be_held_does_not_join(database: Database) -> None:
-    """They answer while the transferer speaks with the held party."""
+    """The destination answers while the transferer speaks with the held party."""
     async with Stepping.in_(database) as house:
         talk = await house.talk()
         t = await house.start(StartRequest(Type.ATTENDED, talk.agent_call_id, (SILENT,)))
@@ -204,7 +204,7 @@ async def test_a_leg_that_can_not_be_hung_up_takes_no_swap_back(database: Databa
 
 
 async def test_a_held_party_who_is_alone_once_the_others_have_left_is_released(database: Database) -> None:
-    """Two are held in a conference; one leaves at the moment when the transfer fails."""
+    """Two parties are held in a conference. One leaves at the moment when the transfer fails."""
     async with Stepping.in_(database) as house:
         t = await ringing_blind(house, "+15551000003", on_failure=FailurePolicy.RELEASE)
         leaving, staying = t.held_call_ids
@@ -268,7 +268,7 @@ async def test_a_destination_that_leaves_the_bridge_long_after_the_transfer_is_l
 
 
 async def _late_dial(house: Stepping) -> Order:
-    """The dial of a transfer that has ended, and which the engine did not hear of in time."""
+    """Return the dial order of a transfer that ended before the engine received that order."""
     talk = await house.talk()
     t = await house.start(StartRequest(Type.ATTENDED, talk.agent_call_id, (SILENT,)))
     async with house.database.reading() as connection:
@@ -295,7 +295,7 @@ async def test_a_leg_that_was_dialled_too_late_while_the_server_was_down_is_ende
         dial = await _late_dial(house)
         await house.simulator.carry_out(dial, CUSTOMER)
         await asyncio.sleep(0)
-        house.inbox.clear()  # nobody hears of it
+        house.inbox.clear()  # the report is lost
         await house.recovery.catch_up()
         await house.settle()
         assert dial.call_id
@@ -352,7 +352,7 @@ async def test_after_a_restart_the_stored_deadline_decides(database: Database) -
 
 
 async def test_an_answer_that_came_in_time_wins_though_the_timer_is_heard_first(database: Database) -> None:
-    """The process stands still from before the answer until after the deadline."""
+    """The process does not run from before the answer until after the deadline."""
     async with Stepping.in_(database) as house:
         talk = await house.talk()
         answers_after_a_second = tel("+15553000100")
@@ -392,7 +392,7 @@ async def test_a_hunt_that_goes_on_before_its_first_dial_is_confirmed_still_ends
             Type.ATTENDED, talk.agent_call_id, (unreachable, silent), ring_method=RingMethod.LINEAR, ring_timeout=1
         )
         t = await house.start(request)
-        for order in await _recorded(house, t):  # carried out, and not confirmed
+        for order in await _recorded(house, t):  # the engine carries the orders out, but no confirmation is recorded
             await house.simulator.carry_out(order, CUSTOMER)
         await house.pass_(0.1)
         await house.deliver()

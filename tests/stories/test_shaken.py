@@ -1,4 +1,4 @@
-"""The life, shaken: random commands, telephones, reports late, twice and out of order, refusals, crashes anywhere."""
+"""Random lives: commands, phones, reports that are late, repeated or out of order, refusals, and crashes anywhere."""
 
 import asyncio
 import tempfile
@@ -41,11 +41,11 @@ EXPECTED = {RefusalCode.ILLEGAL_TRANSITION, RefusalCode.NOT_FOUND, RefusalCode.E
 
 
 class Killed(BaseException):
-    """The process died here: no fault, from which work would go on."""
+    """Raised where the process dies. It is no Exception, so that the product can't catch it and go on."""
 
 
 class FragileDatabase(Database):
-    """Dies at a given write: before it is committed, or right after."""
+    """A database that kills the process at a given write, before or right after the commit."""
 
     fuse = 0
     dies_after = False
@@ -75,10 +75,10 @@ class Shaken(RuleBasedStateMachine):
         self.inbox: list[Report] = []
         self.runner.run(self.open())
 
-    # --- the world
+    # --- the process and its surroundings
 
     async def open(self) -> None:
-        """A process starts on whatever the last one left."""
+        """Start a process on the database that the last one left."""
         file = Path(self.folder.name) / "transfers.sqlite3"
         self.database = FragileDatabase(f"sqlite+aiosqlite:///{file}")
         await self.database.upgrade()
@@ -93,7 +93,7 @@ class Shaken(RuleBasedStateMachine):
             self.simulator.is_up,
             rules,
             Timers(self.counter),
-            start_seconds=0,  # nobody carries orders out beside it
+            start_seconds=0,  # no task carries out orders, so a start must not wait for them
         )
         self.dispatch = Dispatch(
             self.database, broker, self.simulator, self.clock, self.use_cases, self.calls, rules, tries=3
@@ -106,7 +106,7 @@ class Shaken(RuleBasedStateMachine):
         await until_available(self.recovery.catch_up)
 
     async def collect(self) -> None:
-        """Reports wait here until a rule delivers them."""
+        """Keep reports until a rule delivers them."""
         async for reports in self.simulator.reports():
             self.inbox.extend(reports)
 
@@ -117,7 +117,7 @@ class Shaken(RuleBasedStateMachine):
         await self.database.close()
 
     def clock(self) -> datetime:
-        self.now += timedelta(microseconds=1)  # no two things happen at once
+        self.now += timedelta(microseconds=1)  # each event has a time of its own
         return self.now
 
     def counter(self) -> float:
@@ -127,7 +127,7 @@ class Shaken(RuleBasedStateMachine):
         return uid(f"shaken {next(self.ids)}")
 
     def run(self, work: Callable[[], Awaitable[T]]) -> T | None:
-        """One thing happens. It may be the process's last."""
+        """Run one action. Return None when the process dies in it."""
         return self.runner.run(self.attempt(work))
 
     async def attempt(self, work: Callable[[], Awaitable[T]]) -> T | None:
@@ -144,7 +144,7 @@ class Shaken(RuleBasedStateMachine):
         (await World.read(self.database)).check()
         return result
 
-    # --- what happens
+    # --- random actions
 
     @initialize()
     def two_calls(self) -> None:
@@ -184,7 +184,7 @@ class Shaken(RuleBasedStateMachine):
         return self.run(start)
 
     async def transferable(self, which: int) -> Call:
-        """A call that can be transferred, most often; a new one when there is none."""
+        """Return a call that can usually be transferred. Place a new one when there is none."""
         calls, _ = await self.calls.live()
         async with self.database.reading() as connection:
             busy = await stored.live_by_calls(connection, CUSTOMER, [call.id for call in calls])
@@ -207,7 +207,7 @@ class Shaken(RuleBasedStateMachine):
             self.run(lambda: self.ordered(self.use_cases.swap(viewer(), transfer_id, side), transfer_id))
 
     async def ordered(self, command: Awaitable[Any], transfer_id: str) -> None:
-        """A swap or merge waits for the engine: carry its orders out beside it."""
+        """Run a swap or merge, and carry out the orders that it waits for."""
         waiting = asyncio.ensure_future(command)
         try:
             while not waiting.done():
@@ -259,7 +259,7 @@ class Shaken(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 9), count=st.integers(1, 4), again=st.booleans())
     def deliver(self, which: int, count: int, again: bool) -> None:
-        """Some at once, perhaps one of them twice."""
+        """Process several reports at once. With `again`, one of them is repeated."""
         if not self.inbox:
             return
         reports = [self.inbox[(which + n) % len(self.inbox)] for n in range(count)]
@@ -288,7 +288,7 @@ class Shaken(RuleBasedStateMachine):
 
         self.run(restart)
 
-    # --- how it goes on
+    # --- progress
 
     async def deliver_all(self) -> None:
         await asyncio.sleep(0)
@@ -304,7 +304,7 @@ class Shaken(RuleBasedStateMachine):
         try:
             return await self.dispatch.carry_out_next(transfer_id)
         except (EngineUnavailable, NotYet):
-            return True  # it is tried again
+            return True  # the order is retried
 
     async def clocks(self) -> None:
         await self.simulator.act()
@@ -315,7 +315,7 @@ class Shaken(RuleBasedStateMachine):
             return await orders.with_waiting(connection)
 
     async def settle(self) -> None:
-        """Everything is heard and carried out."""
+        """Process all reports and carry out all orders, until none is left."""
         for _ in range(200):
             await self.deliver_all()
             busy = [await self.carry_out_one(transfer_id) for transfer_id in await self.waiting()]
@@ -332,7 +332,7 @@ class Shaken(RuleBasedStateMachine):
             self.folder.cleanup()
 
     async def come_to_an_end(self) -> None:
-        """Nobody does anything any more: the timers end every transfer but a merged one or one without a limit."""
+        """Let the timers end all transfers, except merged ones and consultations without a time limit."""
         self.database.fuse = 0
         for _ in range(12):
             await self.settle()

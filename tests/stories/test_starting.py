@@ -1,4 +1,4 @@
-"""What may be started, once and again."""
+"""Starts of transfers, repeated starts, and the guards."""
 
 from typing import Any
 from uuid import uuid4
