@@ -18,7 +18,7 @@ Fields = dict[str, Any]
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 """Attributes of every LogRecord. All others were passed as `extra`."""
 CHATTY = ("aiosqlite", "alembic", "asyncio", "httpx", "uvicorn.access", "uvicorn.error", "websockets")
-"""Libraries that log from WARNING on: below, their lines don't help an operator, and some quote clients' data."""
+"""Libraries that may log only WARNING and above: their other lines help no operator, and can quote clients."""
 
 STDERR = 2
 MOST_BYTES = 1_000_000

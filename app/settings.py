@@ -41,7 +41,7 @@ LIFETIME = 10**9
 
 
 def _web_address(value: str) -> str:
-    """Parse the URL as httpx does, which will request it, so that an invalid URL fails at the start and not later."""
+    """Check the URL with httpx, which will request it, so that an invalid URL fails at the start and not later."""
     try:
         url = httpx.URL(value)
         is_whole = url.scheme in ("http", "https") and bool(url.host) and (url.port is None or 0 < url.port < 65_536)

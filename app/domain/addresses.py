@@ -37,7 +37,7 @@ class Address:
     def key(self) -> tuple[AddressType, str]:
         """The identity of the party: two addresses with the same key reach the same party.
 
-        An extension that has a `target_name` is routed by that name. The scheme of a SIP address does not count.
+        An extension that has a `target_name` is routed by that name. The scheme of a SIP address is ignored.
         """
         routed = self.target_name if self.type is AddressType.EXTENSION and self.target_name else self.target
         normal = DIALABLE.get(self.type, _as_it_is)(routed) or routed

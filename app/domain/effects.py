@@ -23,7 +23,7 @@ from app.domain.transfer import (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The operator's limits: two times in seconds, and the number of recalls of one transfer."""
+    """Limits that the operator sets: two times in seconds, and the most recalls of one transfer."""
 
     start_timeout: float = 10
     recall_pause: float = 10
@@ -169,7 +169,7 @@ def join_transferer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def end_refused(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
-    """End the leg that the engine did not let join. `transferee_call_id` is kept; `recall_call_id` is cleared."""
+    """End the leg that can't join the bridge. An accepted answer stays on the record; a recall leg does not."""
     recall_call_id = None if cause.call_id == t.recall_call_id else t.recall_call_id
     return replace(t, recall_call_id=recall_call_id), (Order(OrderKind.HANG_UP, call_id=cause.call_id),)
 
@@ -264,7 +264,7 @@ def speak_as_before(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def as_before(t: Transfer) -> SpeakingTo:
-    """Return `speaking_to` before the last swap or merge: DESTINATION for NONE, if the destination has answered."""
+    """Return `speaking_to` before the last swap or merge. NONE becomes DESTINATION, once that has answered."""
     nobody = t.spoke_to is SpeakingTo.NONE
     return SpeakingTo.DESTINATION if nobody and _destination(t) else t.spoke_to
 
@@ -319,7 +319,7 @@ def no_timer(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
 
 
 def keep(reason: Reason | Callable[[Transfer], Reason], by: Party) -> Effect:
-    """Store why the destination was not reached, and through whom. A recalled transfer ends with this reason."""
+    """Store why the destination was not reached, and who caused it. A recalled transfer ends with this reason."""
 
     def remember(t: Transfer, cause: Cause) -> tuple[Transfer, Orders]:
         return replace(t, outcome_reason=reason(t) if callable(reason) else reason, ended_by=by), ()

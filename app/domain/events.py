@@ -58,7 +58,7 @@ ACTORS = {
     Trigger.LAST_HELD_LEFT: Party.HELD,
     Trigger.JOINED: Party.HELD,
 }
-"""The party that acted, by trigger. All triggers that are missing here are the system's, or a client's command."""
+"""The party that acts, by trigger. A trigger without an entry is a client's command, or the system's."""
 
 
 def event_of(change: Change) -> Event:

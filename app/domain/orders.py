@@ -24,7 +24,7 @@ class OrderKind(StrEnum):
     OPEN = "OPEN"
     """Let the party hear and be heard, even if they had set a hold or a mute themselves."""
     RESTORE = "RESTORE"
-    """End our music, ringback, hold and mute. The party gets the hold and mute that the order names: their own."""
+    """End our music, ringback, hold and mute. Set the hold and mute in the order: those that were the party's own."""
 
 
 @dataclass(frozen=True, slots=True)

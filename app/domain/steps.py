@@ -40,7 +40,7 @@ class Trigger(StrEnum):
     SPEAKING_REFUSED = "SPEAKING_REFUSED"
     """An order of the last swap or merge was refused."""
     JOIN_REFUSED = "JOIN_REFUSED"
-    """The engine refused the last try to let the party that answered join the bridge."""
+    """The party that answered can't join the bridge: the engine has refused the last try."""
     # timers
     START_TIMEOUT = "START_TIMEOUT"
     RING_TIMEOUT = "RING_TIMEOUT"

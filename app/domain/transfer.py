@@ -171,7 +171,7 @@ class Transfer:
     started_by: str | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
-    """A hash of the normalised input of the start. It shows whether the same idempotency key comes with other input."""
+    """A hash of the start's normalised input, to detect that an idempotency key is used again with other input."""
     version: int = 1
     tm_ringing: datetime | None = None
     tm_answer: datetime | None = None

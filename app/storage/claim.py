@@ -13,8 +13,8 @@ class Claim:
     """A lock on an SQLite database, until `give_up` or the end of the process. The kernel releases it after a crash.
 
     The lock is on a file beside the database. That file is never removed, because two servers could then lock two
-    different files. A lock on the database itself would not do: closing any descriptor of a file also releases the
-    locks that SQLite holds on it.
+    different files. The database itself is not locked: closing any descriptor of a file also releases the locks that
+    SQLite holds on it.
     """
 
     def __init__(self, database: Path) -> None:

@@ -101,7 +101,7 @@ def _event_conditions(wanted: EventFilter) -> list[Condition]:
 
 
 async def present_call_ids(connection: AsyncConnection, customer_id: str, wanted: CallFilter) -> tuple[list[str], int]:
-    """Return the live calls that the filter selects, oldest first, and the number of the last change before."""
+    """Return the ids of the live calls that the filter selects, oldest first, and the number of the last change."""
     seq = await last_number(connection, customer_id, CHANGES)
     oldest_first = (unsought(CALLS.c.tm_create), CALLS.c.id)
     statement = select(CALLS.c.id).where(_is_present(customer_id, wanted)).order_by(*oldest_first)

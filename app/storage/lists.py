@@ -130,7 +130,7 @@ class Listing(Generic[T]):
         return beyond
 
     async def _is_any(self, connection: AsyncConnection, key: Key | None, *, ahead: bool) -> bool:
-        """Return whether the list has items ahead of this key, or behind it. The item with this key counts."""
+        """Return whether the list has an item at this key, or beyond it in this direction."""
         if key is None:
             return False
         mine, bound = tuple_(*self.key), self._tuple(key)

@@ -134,7 +134,7 @@ async def waits(
     kind: OrderKind | None = None,
     call_id: str | None = None,
 ) -> bool:
-    """Return whether an order of this kind and call waits that follows from version `since` or a later one."""
+    """Return whether an order waits whose version is at least `since`. `kind` and `call_id` select further."""
     wanted = [orders.c.transfer_id == transfer_id, orders.c.state == WAITING, orders.c.version >= since]
     if kind:
         wanted.append(orders.c.kind == kind.value)

@@ -55,7 +55,7 @@ async def _party_ids(connection: AsyncConnection, transfer_id: str) -> Collectio
 
 
 def _present(t: Transfer) -> tuple[str, ...]:
-    """Return the calls that exist already. A leg does not: the engine's first report of it is a change by itself."""
+    """Return the calls that exist already. Legs are left out: the engine's first report of a leg is a change anyway."""
     return t.transferer_call_id, *t.held_call_ids
 
 
