@@ -17,7 +17,7 @@ from app.domain.start import StartRequest, edits_of
 from app.domain.text import is_storable
 from app.domain.transfer import FailurePolicy, Reason, Status, Type
 from app.ports import Rejection
-from app.storage import feeds, lists
+from app.storage import filters
 
 E = TypeVar("E", bound=Enum)
 
@@ -61,8 +61,8 @@ class TransferFilter:
     include_deleted: bool = strawberry.field(default=False, description="Whether deleted transfers are included.")
 
 
-def transfer_filter(given: TransferFilter | None) -> lists.TransferFilter:
-    return lists.TransferFilter(**_conditions(given)) if given else lists.TransferFilter()
+def transfer_filter(given: TransferFilter | None) -> filters.TransferFilter:
+    return filters.TransferFilter(**_conditions(given)) if given else filters.TransferFilter()
 
 
 @strawberry.input(
@@ -78,8 +78,8 @@ class TransferEventFilter:
     )
 
 
-def event_filter(given: TransferEventFilter | None) -> feeds.EventFilter:
-    return feeds.EventFilter(**_conditions(given)) if given else feeds.EventFilter()
+def event_filter(given: TransferEventFilter | None) -> filters.EventFilter:
+    return filters.EventFilter(**_conditions(given)) if given else filters.EventFilter()
 
 
 @strawberry.input(
@@ -94,13 +94,13 @@ class CallFilter:
     address: str | None = strawberry.field(description="The exact `target` of the source or of the destination.")
 
 
-def call_filter(given: CallFilter | None) -> lists.CallFilter:
+def call_filter(given: CallFilter | None) -> filters.CallFilter:
     """Raises BAD_USER_INPUT."""
     if not given:
-        return lists.CallFilter()
+        return filters.CallFilter()
     for value in (*(given.statuses or ()), *((given.direction,) if given.direction else ())):
         known(value)
-    return lists.CallFilter(**_conditions(given))
+    return filters.CallFilter(**_conditions(given))
 
 
 @strawberry.input(description="The address of a destination, or of a party of a simulated call.")

@@ -14,10 +14,11 @@ from app.domain.events import Event
 from app.domain.text import is_id
 from app.domain.transfer import Party, Reason, Status, Transfer
 from app.domain.viewer import Permission, Viewer
-from app.storage import calls, conferences, groupcalls, lists, transfers
+from app.storage import calls, conferences, groupcalls, pages, transfers
 from app.storage.database import Database
 from app.storage.events import last_seq
-from app.storage.lists import Listing, Page, TransferFilter, Window
+from app.storage.filters import TransferFilter
+from app.storage.pages import Listing, Page, Window
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -51,7 +52,7 @@ class Loaders:
         self._groupcall_transfers = self._loader(transfers.by_groupcalls)
         self._nodes = self._loader(_any_by_ids)
         self._transfer_pages = DataLoader(self._load_transfer_pages)
-        self._transfer_totals = self._loader(lists.count_transfers_of_calls)
+        self._transfer_totals = self._loader(pages.count_transfers_of_calls)
         self._event_pages = DataLoader(self._load_event_pages)
 
     async def transfer(self, id_: str | None) -> Transfer | None:
@@ -130,7 +131,7 @@ class Loaders:
     async def transfer_counts(self, wanted: TransferFilter) -> list[tuple[Status, Reason | None, int]]:
         require(self._viewer, Permission.TRANSFERS_READ)
         async with self._reading() as connection:
-            return await lists.transfer_counts(connection, self._viewer.customer_id, wanted)
+            return await pages.transfer_counts(connection, self._viewer.customer_id, wanted)
 
     def _reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return self._database.reading(self._viewer.customer_id)
@@ -156,16 +157,16 @@ class Loaders:
         async with self._reading() as connection:
             seq = await last_seq(connection, self._viewer.customer_id)
             for window, call_ids in _by_argument(keys).items():
-                pages = await lists.transfers_of_calls(connection, self._viewer.customer_id, call_ids, window)
-                found |= {(call_id, window): page for call_id, page in pages.items()}
+                read = await pages.transfers_of_calls(connection, self._viewer.customer_id, call_ids, window)
+                found |= {(call_id, window): page for call_id, page in read.items()}
         return [(found.get(key) or Page(), seq) for key in keys]
 
     async def _load_event_pages(self, keys: list[tuple[str, Window]]) -> list[tuple[Page[Event], int]]:
         found: dict[tuple[str, Window], tuple[Page[Event], int]] = {}
         async with self._reading() as connection:
             for window, ids in _by_argument(keys).items():
-                pages = await lists.events_of_transfers(connection, self._viewer.customer_id, ids, window)
-                found |= {(transfer_id, window): page for transfer_id, page in pages.items()}
+                read = await pages.events_of_transfers(connection, self._viewer.customer_id, ids, window)
+                found |= {(transfer_id, window): page for transfer_id, page in read.items()}
         return [found.get(key) or (Page(), 0) for key in keys]
 
 

@@ -15,7 +15,7 @@ from app.api.metering.price import MOST, PAGE
 from app.api.refusals import bad_input
 from app.api.scalars import read_time, write_time
 from app.domain.text import is_id
-from app.storage.lists import Key, Page, Window
+from app.storage.pages import Key, Page, Window
 
 VERSION = 1
 LAST_SEQ = 2**53

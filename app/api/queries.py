@@ -28,7 +28,7 @@ from app.api.types import (
 )
 from app.api.viewer import Viewer
 from app.domain.viewer import Permission
-from app.storage import lists
+from app.storage import pages
 
 Id = Annotated[ID, strawberry.argument(description="The UUID of the object. Any other text finds nothing.")]
 WantedTransfers = Annotated[
@@ -44,12 +44,12 @@ async def _node(loaders: Loaders, id_: str) -> Node | None:
     return node_of(found) if found else None
 
 
-async def _length(context: Context, listing: lists.Listing[Any]) -> int:
+async def _length(context: Context, listing: pages.Listing[Any]) -> int:
     return await context.count(partial(context.loaders.count, listing), int)
 
 
 async def _newest_first(
-    info: Info, name: str, listing: lists.Listing[Any], of: Any, first: int | None, after: str | None
+    info: Info, name: str, listing: pages.Listing[Any], of: Any, first: int | None, after: str | None
 ) -> Connection[Any]:
     require(info.context.viewer, Permission.CALLS_READ)
     cursors = Cursors.of(name, info.context.viewer.customer_id)
@@ -117,7 +117,7 @@ class Query:
         cursors = Cursors.of("transfers", order, viewer.customer_id)
         asked = window(cursors.member_key, first, after, last, before)
         newest_first = order is OrderDirection.DESC
-        listing = lists.transfers(viewer.customer_id, transfer_filter(filter), newest_first=newest_first)
+        listing = pages.transfers(viewer.customer_id, transfer_filter(filter), newest_first=newest_first)
         page, seq = await loaders.page_and_seq(listing, asked)
         event_cursor = event_cursors(viewer.customer_id).encode(seq)
         return transfer_connection(page, cursors, event_cursor, partial(_length, info.context, listing))
@@ -140,7 +140,7 @@ class Query:
         self, info: Info, filter: WantedCalls = UNSET, first: First = UNSET, after: After = UNSET
     ) -> Connection[Call] | None:
         require(info.context.viewer, Permission.CALLS_READ)  # checked first
-        listing = lists.calls(info.context.viewer.customer_id, call_filter(filter))
+        listing = pages.calls(info.context.viewer.customer_id, call_filter(filter))
         return await _newest_first(info, "calls", listing, Call.of, first, after)
 
     @resolved("Returns a groupcall by its id. Needs `CALLS_READ`.")
@@ -149,7 +149,7 @@ class Query:
 
     @resolved("Lists groupcalls, newest first. Needs `CALLS_READ`.", metadata=PAGED)
     async def groupcalls(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[Groupcall] | None:
-        listing = lists.groupcalls(info.context.viewer.customer_id)
+        listing = pages.groupcalls(info.context.viewer.customer_id)
         return await _newest_first(info, "groupcalls", listing, Groupcall.of, first, after)
 
     @resolved("Returns a bridge by its id. Needs `CALLS_READ`.")
@@ -160,5 +160,5 @@ class Query:
     async def conferences(
         self, info: Info, first: First = UNSET, after: After = UNSET
     ) -> Connection[Conference] | None:
-        listing = lists.conferences(info.context.viewer.customer_id)
+        listing = pages.conferences(info.context.viewer.customer_id)
         return await _newest_first(info, "conferences", listing, Conference.of, first, after)

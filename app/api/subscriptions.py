@@ -21,10 +21,11 @@ from app.domain.events import Event
 from app.domain.text import is_id
 from app.domain.viewer import Permission
 from app.ports import wake_up_within
-from app.storage import feeds
+from app.storage import call_changes, events
+from app.storage.call_changes import BATCH, CallSeen
 from app.storage.events import last_seq, latest
-from app.storage.feeds import BATCH, CallSeen, EventFilter
-from app.storage.lists import CallFilter as WantedCalls
+from app.storage.filters import CallFilter as WantedCalls
+from app.storage.filters import EventFilter
 
 
 async def _latest(context: Context, transfer_id: str) -> Event:
@@ -43,7 +44,7 @@ async def _place(context: Context, after: str | None) -> int:
         last = await last_seq(connection, customer_id)
         if after is None:
             return last
-        first = await feeds.first_seq(connection, customer_id)
+        first = await events.first_seq(connection, customer_id)
     try:
         (seq,) = event_cursors(customer_id).event_key(after)
     except BadCursor as error:
@@ -67,7 +68,7 @@ async def _transfer(context: Context, event: Event) -> AsyncGenerator[TransferEv
                 if event.is_last:
                     return
             async with services.database.reading(customer_id) as connection:
-                batch = await feeds.transfer_events_after(connection, customer_id, event.transfer_id, event.version)
+                batch = await events.transfer_events_after(connection, customer_id, event.transfer_id, event.version)
             if not batch:
                 await wake_up_within(next_wake_up, services.sweep_seconds)
 
@@ -77,7 +78,7 @@ async def _log(context: Context, seq: int, wanted: EventFilter) -> AsyncGenerato
     async with services.broker.listen(f"transfers:{customer_id}") as next_wake_up:
         while True:
             async with services.database.reading(customer_id) as connection:
-                chunk = await feeds.events_after(connection, customer_id, seq, wanted)
+                chunk = await events.events_after(connection, customer_id, seq, wanted)
             for event in chunk.events:
                 context.renew()
                 yield TransferEvent.of(event)
@@ -91,17 +92,17 @@ async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallCh
     told = Told()
     async with services.broker.listen(f"calls:{customer_id}") as next_wake_up:
         async with services.database.reading(customer_id) as connection:
-            ids, seq = await feeds.present_call_ids(connection, customer_id, wanted)
+            ids, seq = await call_changes.present_call_ids(connection, customer_id, wanted)
         for start in range(0, len(ids), BATCH):
             async with services.database.reading(customer_id) as connection:
-                batch = await feeds.calls_seen(connection, customer_id, ids[start : start + BATCH], wanted)
+                batch = await call_changes.calls_seen(connection, customer_id, ids[start : start + BATCH], wanted)
             for change in told.present(batch):
                 context.renew()
                 yield change
         yield CallChange(kind=CallChangeKind.READY, call=None)
         while True:
             async with services.database.reading(customer_id) as connection:
-                batch = await feeds.calls_after(connection, customer_id, seq, wanted)
+                batch = await call_changes.calls_after(connection, customer_id, seq, wanted)
             for change in told.changes(batch):
                 context.renew()
                 yield change

@@ -50,7 +50,7 @@ from app.domain.transfer import (
 from app.domain.transfer import Transfer as Record
 from app.domain.viewer import Permission
 from app.storage.calls import MOST_PARTIES
-from app.storage.lists import Page
+from app.storage.pages import Page
 
 T = TypeVar("T")
 V = TypeVar("V")

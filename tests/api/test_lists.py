@@ -14,8 +14,9 @@ from app.api.paging import BadCursor, Cursors
 from app.api.schema import build_schema
 from app.domain.calls import Call, CallDirection, CallStatus
 from app.domain.transfer import Reason, Status, Transfer, Type
-from app.storage import lists
-from app.storage.lists import CallFilter, Listing, TransferFilter
+from app.storage import pages
+from app.storage.filters import CallFilter, TransferFilter
+from app.storage.pages import Listing
 from tests import executing
 from tests.api.archive import OTHER_CUSTOMER, Archive, statements
 from tests.builders import BRIDGE, CUSTOMER, HELD, NOON, TRANSFERER, bridge, call, ended, tel, transfer, uid
@@ -275,18 +276,18 @@ async def test_a_calls_transfers_go_page_by_page(archive: Archive) -> None:
 
 
 SOUGHT: Sequence[tuple[Listing[Any], str]] = [
-    (lists.transfers(CUSTOMER, TransferFilter()), "transfers_newest_first"),
-    (lists.transfers(CUSTOMER, TransferFilter(statuses=[Status.FAILED])), "transfers_by_status"),
-    (lists.transfers(CUSTOMER, TransferFilter(type=Type.BLIND)), "transfers_by_type"),
-    (lists.transfers(CUSTOMER, TransferFilter(started_by="me")), "transfers_by_starter"),
-    (lists.transfers(CUSTOMER, TransferFilter(confbridge_id=BRIDGE)), "transfers_by_bridge"),
-    (lists.transfers(CUSTOMER, TransferFilter(outcome_reasons=[Reason.BUSY])), "transfers_by_reason"),
-    (lists.calls(CUSTOMER, CallFilter()), "calls_newest_first"),
-    (lists.calls(CUSTOMER, CallFilter(statuses=[CallStatus.RINGING])), "calls_by_status"),
-    (lists.calls(CUSTOMER, CallFilter(direction=CallDirection.INCOMING)), "calls_by_direction"),
-    (lists.calls(CUSTOMER, CallFilter(owner_id=uid("owner"))), "calls_by_owner"),
-    (lists.groupcalls(CUSTOMER), "groupcalls_newest_first"),
-    (lists.conferences(CUSTOMER), "conferences_newest_first"),
+    (pages.transfers(CUSTOMER, TransferFilter()), "transfers_newest_first"),
+    (pages.transfers(CUSTOMER, TransferFilter(statuses=[Status.FAILED])), "transfers_by_status"),
+    (pages.transfers(CUSTOMER, TransferFilter(type=Type.BLIND)), "transfers_by_type"),
+    (pages.transfers(CUSTOMER, TransferFilter(started_by="me")), "transfers_by_starter"),
+    (pages.transfers(CUSTOMER, TransferFilter(confbridge_id=BRIDGE)), "transfers_by_bridge"),
+    (pages.transfers(CUSTOMER, TransferFilter(outcome_reasons=[Reason.BUSY])), "transfers_by_reason"),
+    (pages.calls(CUSTOMER, CallFilter()), "calls_newest_first"),
+    (pages.calls(CUSTOMER, CallFilter(statuses=[CallStatus.RINGING])), "calls_by_status"),
+    (pages.calls(CUSTOMER, CallFilter(direction=CallDirection.INCOMING)), "calls_by_direction"),
+    (pages.calls(CUSTOMER, CallFilter(owner_id=uid("owner"))), "calls_by_owner"),
+    (pages.groupcalls(CUSTOMER), "groupcalls_newest_first"),
+    (pages.conferences(CUSTOMER), "conferences_newest_first"),
 ]
 
 
@@ -301,10 +302,10 @@ async def test_a_page_is_sought_in_an_index_however_deep_it_is(
 
 
 FEW: Sequence[tuple[Listing[Any], str]] = [
-    (lists.transfers(CUSTOMER, TransferFilter(is_live=True)), "transfers_by_status (customer_id=? AND status=?)"),
-    (lists.transfers(CUSTOMER, TransferFilter(call_id=HELD)), "sqlite_autoindex_transfers_1 (id=?)"),
-    (lists.calls(CUSTOMER, CallFilter(confbridge_id=BRIDGE)), "calls_by_bridge (confbridge_id=?"),
-    (lists.calls(CUSTOMER, CallFilter(address="+1555")), "sqlite_autoindex_calls_1 (id=?)"),
+    (pages.transfers(CUSTOMER, TransferFilter(is_live=True)), "transfers_by_status (customer_id=? AND status=?)"),
+    (pages.transfers(CUSTOMER, TransferFilter(call_id=HELD)), "sqlite_autoindex_transfers_1 (id=?)"),
+    (pages.calls(CUSTOMER, CallFilter(confbridge_id=BRIDGE)), "calls_by_bridge (confbridge_id=?"),
+    (pages.calls(CUSTOMER, CallFilter(address="+1555")), "sqlite_autoindex_calls_1 (id=?)"),
 ]
 
 
@@ -321,7 +322,7 @@ async def planned(archive: Archive, listing: Listing[Any]) -> str:
     after = (datetime(2026, 1, 1, tzinfo=UTC), uid("somewhere"))
     async with archive.database.reading() as connection:
         with statements() as heard:
-            await listing.page(connection, lists.Window(20, after))
+            await listing.page(connection, pages.Window(20, after))
         steps = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {heard[0].sql}", heard[0].parameters)
         return "\n".join(step.detail for step in steps)
 

@@ -12,7 +12,7 @@ from app.api.paging import event_cursors
 from app.domain.calls import Call
 from app.domain.transfer import HeldParty, Outcome, SpeakingTo, Status, Transfer, Type
 from app.domain.viewer import Permission
-from app.storage.lists import EVENTS
+from app.storage.filters import EVENTS
 from tests.api.archive import OTHER_CUSTOMER, Archive
 from tests.builders import BRIDGE, CUSTOMER, HELD, LEG, NOON, TRANSFER, TRANSFERER, call, ended, transfer, uid, viewer
 

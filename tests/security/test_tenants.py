@@ -22,7 +22,7 @@ from app.domain.effects import Rules
 from app.main import build_server
 from app.settings import Settings
 from app.storage import orders
-from app.storage.lists import EVENTS
+from app.storage.filters import EVENTS
 from tests.api.archive import statements
 from tests.builders import NOON
 from tests.security.conftest import Open
