@@ -11,7 +11,7 @@ from app.calls import Calls
 from app.domain.calls import Call, CallHangupReason, CallStatus
 from app.domain.effects import Cause, Rules
 from app.domain.life import advance
-from app.domain.orders import OrderKind
+from app.domain.orders import Order, OrderKind
 from app.domain.sightings import refused
 from app.domain.steps import Trigger
 from app.ports import (
@@ -141,8 +141,19 @@ class Dispatch:
         async with self._transfers.recording() as recording:
             news = await self._calls.record(recording.connection, touched)
             if await orders.settle(recording.connection, waiting.id, orders.CONFIRMED):
+                await self._hang_up_unjoined(recording, waiting, touched)
                 await self._go_on(recording, waiting)
         await self._calls.tell(news)
+
+    async def _hang_up_unjoined(self, recording: Recording, waiting: RecordedOrder, touched: Sequence[Call]) -> None:
+        """Hang up a leg whose bridge has ended: its order to join counts as done, and it is up outside every bridge."""
+        order = waiting.order
+        if order.kind is not OrderKind.JOIN or not any(_is_left_outside(call, order) for call in touched):
+            return
+        t = await transfers.by_id(recording.connection, waiting.transfer_id)
+        assert t is not None
+        hang_up = Order(OrderKind.HANG_UP, call_id=order.call_id)
+        await orders.add(recording.connection, t, [hang_up], orders.OF_NO_CHANGE)
 
     async def _go_on(self, recording: Recording, waiting: RecordedOrder) -> None:
         """Take the step that follows when no order of the transfer waits any more."""
@@ -181,6 +192,10 @@ class Dispatch:
         t = await transfers.by_id(recording.connection, waiting.transfer_id)
         if t:
             await recording.add(advance(t, trigger, cause))
+
+
+def _is_left_outside(call: Call, order: Order) -> bool:
+    return call.id == order.call_id and call.is_up and call.confbridge_id is None
 
 
 def _ids(waiting: RecordedOrder) -> dict[str, str]:

@@ -254,6 +254,26 @@ async def test_a_dial_that_is_refused_after_it_was_carried_out_leaves_no_telepho
         assert not (await house.call(dial.call_id)).is_up
 
 
+async def test_a_destination_that_was_to_join_a_bridge_that_is_gone_is_hung_up(database: Database) -> None:
+    """The transferer hangs up before the bridge is kept alive, and the reports of it are late."""
+    async with Stepping.in_(database) as house:
+        talk = await house.talk()
+        t = await house.start(StartRequest(Type.BLIND, talk.agent_call_id, (SILENT,)))
+        await house.simulator.hang_up(CUSTOMER, talk.agent_call_id)
+        await asyncio.sleep(0)
+        late, house.inbox = house.inbox, []
+        for _ in (K.KEEP_ALIVE, K.DIAL):
+            await house.dispatch.carry_out_next(t.id)
+        (destination,) = t.leg_ids
+        await house.simulator.answer(CUSTOMER, destination)
+        await house.settle()
+        assert (await house.see(t.id)).tm_end
+        assert not (await house.call(destination)).is_up
+        house.inbox += late
+        await house.settle()
+        await house.check_at_rest()
+
+
 async def test_a_destination_that_leaves_the_bridge_long_after_the_transfer_is_left_alone(database: Database) -> None:
     """The exchange parks the call, say: it is an ordinary call now."""
     async with Stepping.in_(database) as house:
