@@ -1,14 +1,14 @@
-"""Alembic's env.py: runs the migrations on the connection in the attributes of its configuration."""
+"""Alembic's env.py: runs the migrations on the connection in the attributes of its configuration.
+
+Whoever compares the tables with the models puts their metadata there as well: the tables of engines are not known here.
+"""
 
 from alembic import context
 
-import app.storage.tables
-import app.telephony.simulator.tables  # noqa: F401 - both imports define tables; autogenerate drops those it doesn't see
-from app.storage.columns import metadata
-
+attributes = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    connection=attributes["connection"],
+    target_metadata=attributes.get("metadata"),
     render_as_batch=True,
     transaction_per_migration=False,
 )
