@@ -115,7 +115,7 @@ def _greet(server: Server, host: str, port: int) -> None:
     lines = [f"Transfers on {url}/graphql"]
     if server.demo:
         lines += [
-            f"Open   {url}/graphiql and run the tabs from left to right.",
+            f"Open   {url}/ and follow its links, or run the tabs of {url}/graphiql from left to right.",
             f"Watch  .venv/bin/transfers watch --url {url}/graphql",
         ]
     with suppress(OSError):  # standard output is closed or full: the server runs without the greeting

@@ -55,7 +55,7 @@ class Timers:
     def take_over(self, stored: Iterable[tuple[str, datetime]], now: datetime) -> None:
         """Run the stored timers that this process does not run yet."""
         for transfer_id, deadline in stored:
-            if not self._knows(transfer_id, deadline):
+            if transfer_id not in self._alarms:  # a known alarm may be newer than what was read
                 self._set(transfer_id, deadline, now)
 
     def _knows(self, transfer_id: str, deadline: datetime) -> bool:
