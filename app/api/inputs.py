@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 from strawberry import ID, Maybe
 
 from app.api.enums import TransferSide
-from app.api.refusals import bad_input
+from app.api.errors import bad_input
 from app.domain import addresses
 from app.domain.addresses import AddressType
 from app.domain.calls import CallDirection, CallStatus, MuteDirection, RingMethod
@@ -21,11 +21,13 @@ from app.storage import filters
 
 E = TypeVar("E", bound=Enum)
 
+CONDITIONS = strawberry.argument(description="Conditions. Without them, everything matches.")
+
 
 def known(value: E) -> E:
     """Return the value. Raise BAD_USER_INPUT for UNKNOWN, which stands for values that only the engine knows."""
     if value.name == "UNKNOWN":
-        raise bad_input("UNKNOWN can't be asked for.")
+        raise bad_input("UNKNOWN is not allowed as input.")
     return value
 
 
@@ -35,7 +37,7 @@ def _conditions(given: object) -> dict[str, Any]:
     Raise BAD_USER_INPUT for a text that no database can store.
     """
     if not all(is_storable(it) for it in vars(given).values() if isinstance(it, str)):
-        raise bad_input("A text has no U+0000.")
+        raise bad_input("A text must not contain U+0000.")
     return {name: list(dict.fromkeys(it)) if isinstance(it, list) else it for name, it in vars(given).items()}
 
 
@@ -61,6 +63,9 @@ class TransferFilter:
     include_deleted: bool = strawberry.field(default=False, description="Whether deleted transfers are included.")
 
 
+OptionalTransferFilter = Annotated[TransferFilter | None, CONDITIONS]
+
+
 def transfer_filter(given: TransferFilter | None) -> filters.TransferFilter:
     return filters.TransferFilter(**_conditions(given)) if given else filters.TransferFilter()
 
@@ -76,6 +81,9 @@ class TransferEventFilter:
     statuses: list[Status] | None = strawberry.field(
         description="The transfer entered or left one of these statuses with the event."
     )
+
+
+OptionalEventFilter = Annotated[TransferEventFilter | None, CONDITIONS]
 
 
 def event_filter(given: TransferEventFilter | None) -> filters.EventFilter:
@@ -94,8 +102,11 @@ class CallFilter:
     address: str | None = strawberry.field(description="The exact `target` of the source or of the destination.")
 
 
+OptionalCallFilter = Annotated[CallFilter | None, CONDITIONS]
+
+
 def call_filter(given: CallFilter | None) -> filters.CallFilter:
-    """Raises BAD_USER_INPUT."""
+    """Return the filter. Raise BAD_USER_INPUT for UNKNOWN and for a text that no database can store."""
     if not given:
         return filters.CallFilter()
     for value in (*(given.statuses or ()), *((given.direction,) if given.direction else ())):
@@ -175,7 +186,7 @@ class StartTransferInput:
 
 
 def start_request(given: StartTransferInput) -> StartRequest:
-    """Raises BAD_USER_INPUT."""
+    """Return what the use case takes, not validated yet. Raise BAD_USER_INPUT for UNKNOWN."""
     return StartRequest(
         type=given.type,
         transferer_call_id=given.transferer_call_id,
@@ -223,7 +234,7 @@ class UpdateTransferInput:
 
 
 def edits(given: UpdateTransferInput) -> Mapping[str, object]:
-    """Raises Refusal."""
+    """Return the new values of the fields that the client gave. Raise Refusal if a value breaks a rule."""
     keep = [name for name, value in (("note", given.note), ("metadata", given.metadata)) if value is None]
     note = given.note.value if given.note else None
     metadata = given.metadata.value if given.metadata else None

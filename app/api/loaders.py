@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
+from app.api.errors import require
 from app.api.metering.turns import Turns
-from app.api.refusals import require
 from app.domain.calls import Call, Conference, Groupcall
 from app.domain.events import Event
 from app.domain.text import is_id

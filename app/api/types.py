@@ -1,6 +1,7 @@
 """The types that link to each other: transfers, their events, calls, groupcalls, conferences, and pages of them.
 
-Each is made from the domain's value in one place, `of`. Plain fields are attributes; links are read by the loaders.
+The classmethod `of` makes each of them from the domain's object. Plain fields are attributes. Links are read by the
+loaders.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,15 +12,14 @@ from typing import Self, TypeVar
 import strawberry
 from strawberry import ID, UNSET
 
-from app.api.addresses import Address
 from app.api.context import Info
 from app.api.enums import COMMANDS, CallChangeKind, TransferCommand
+from app.api.errors import require
 from app.api.fields import resolved
 from app.api.loaders import Found
 from app.api.metering.price import PAGED, list_of, text_of
 from app.api.paging import After, Before, Connection, Cursors, First, Last, event_cursors, window
-from app.api.parts import MetadataEntry, TransferActor
-from app.api.refusals import require
+from app.api.values import Address, MetadataEntry, TransferActor
 from app.domain import calls as telephony
 from app.domain.calls import (
     CallDirection,
@@ -435,7 +435,7 @@ class Call(Node):
         metadata=PAGED,
     )
     async def transfers(self, info: Info, first: First = UNSET, after: After = UNSET) -> "TransferConnection | None":
-        require(info.context.viewer, Permission.TRANSFERS_READ)  # checked first
+        require(info.context.viewer, Permission.TRANSFERS_READ)  # first: argument errors are for permitted clients
         loaders = info.context.loaders
         cursors = Cursors.of("transfers of call", self.id, self.customer_id)
         page, seq = await loaders.transfers_of_call(self.id, window(cursors.member_key, first, after))
