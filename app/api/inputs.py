@@ -47,15 +47,15 @@ def _conditions(given: object) -> dict[str, Any]:
 )
 class TransferFilter:
     type: Type | None = strawberry.field(description="Whether the transferer consults the destination first.")
-    statuses: list[Status] | None = strawberry.field(description="The status is one of these.")
+    statuses: list[Status] | None = strawberry.field(description="The transfer has one of these statuses.")
     is_live: bool | None = strawberry.field(description="True: the transfer is live. False: it has ended.")
     call_id: ID | None = strawberry.field(
-        description="The call has a part in the transfer: as transferer, held party or destination, even one that did"
-        " not answer."
+        description="A call that has a part in the transfer: as transferer, held party or destination, even if it did "
+        "not answer."
     )
-    confbridge_id: ID | None = strawberry.field(description="The transfer is in this bridge.")
+    confbridge_id: ID | None = strawberry.field(description="The bridge that the transfer is in.")
     started_by: str | None = strawberry.field(description="The subject of the token that started the transfer.")
-    outcome_reasons: list[Reason] | None = strawberry.field(description="The reason is one of these.")
+    outcome_reasons: list[Reason] | None = strawberry.field(description="The transfer has one of these reasons.")
     tm_create_after: datetime | None = strawberry.field(description="The transfer was started at this time or later.")
     tm_create_before: datetime | None = strawberry.field(description="The transfer was started before this time.")
     tm_end_after: datetime | None = strawberry.field(description="The transfer ended at this time or later.")
@@ -75,11 +75,11 @@ def transfer_filter(given: TransferFilter | None) -> filters.TransferFilter:
     "condition. An empty list matches nothing."
 )
 class TransferEventFilter:
-    transfer_id: ID | None = strawberry.field(description="The event is of this transfer.")
-    call_id: ID | None = strawberry.field(description="The call has a part in the event's transfer.")
-    type: Type | None = strawberry.field(description="The type of the event's transfer.")
+    transfer_id: ID | None = strawberry.field(description="The transfer of the event.")
+    call_id: ID | None = strawberry.field(description="A call that has a part in the transfer of the event.")
+    type: Type | None = strawberry.field(description="The type of the transfer.")
     statuses: list[Status] | None = strawberry.field(
-        description="The transfer entered or left one of these statuses with the event."
+        description="The event is a change into or out of one of these statuses."
     )
 
 
@@ -95,11 +95,11 @@ def event_filter(given: TransferEventFilter | None) -> filters.EventFilter:
     "condition. An empty list matches nothing."
 )
 class CallFilter:
-    statuses: list[CallStatus] | None = strawberry.field(description="The status is one of these.")
+    statuses: list[CallStatus] | None = strawberry.field(description="The call has one of these statuses.")
     direction: CallDirection | None = strawberry.field(description="The direction of the call.")
-    confbridge_id: ID | None = strawberry.field(description="The call is in this bridge, on hold or not.")
-    owner_id: ID | None = strawberry.field(description="The call is this agent's.")
-    address: str | None = strawberry.field(description="The exact `target` of the source or of the destination.")
+    confbridge_id: ID | None = strawberry.field(description="The bridge that the call is in, on hold or not.")
+    owner_id: ID | None = strawberry.field(description="The agent whose call it is.")
+    address: str | None = strawberry.field(description="The exact `target` of the call's source or destination.")
 
 
 OptionalCallFilter = Annotated[CallFilter | None, CONDITIONS]
@@ -129,7 +129,7 @@ class AddressInput:
         description="The name of the target. An extension is routed by it. At most 255 characters.",
     )
     name: str = strawberry.field(default="", description="The name to show to people. At most 255 characters.")
-    detail: str = strawberry.field(default="", description="More to show to people. At most 255 characters.")
+    detail: str = strawberry.field(default="", description="Further details to show to people. At most 255 characters.")
 
 
 def address(given: AddressInput) -> addresses.Address:
@@ -178,10 +178,10 @@ class StartTransferInput:
         default_factory=list, description="Keys and values to store with the transfer, at most 20 entries."
     )
     idempotency_key: str | None = strawberry.field(
-        description="A text of 1 to 128 characters that you choose, such as a UUID. Repeating the same key with the "
-        "same input returns the transfer that was started and starts nothing, for example after a lost "
-        "response. The same key with another input is refused with `IDEMPOTENCY_CONFLICT`. Keys are kept "
-        "for at least 24 hours.",
+        description="A text of 1 to 128 characters that you choose, such as a UUID. It makes the mutation safe to "
+        "repeat, for example after a lost response: the same key with the same input returns the transfer "
+        "that was started, and starts no other. The same key with another input is refused with "
+        "`IDEMPOTENCY_CONFLICT`. Keys are kept for at least 24 hours.",
     )
 
 

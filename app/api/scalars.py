@@ -30,8 +30,8 @@ def read_time(value: object) -> datetime:
 DATE_TIME = strawberry.scalar(
     name="DateTime",
     description=(
-        "A time in ISO 8601. Output is UTC with microseconds: `2024-03-01T10:00:00.000000Z`. Input needs "
-        "an offset from UTC, any will do. Input without one is refused with `BAD_USER_INPUT`."
+        "A time in ISO 8601. Output is UTC with microseconds: `2024-03-01T10:00:00.000000Z`. Input may "
+        "have any offset from UTC. Input without an offset is refused with `BAD_USER_INPUT`."
     ),
     specified_by_url="https://scalars.graphql.org/chillicream/date-time.html",
     serialize=write_time,

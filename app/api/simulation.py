@@ -84,7 +84,8 @@ def _normalised(given: SimulateCallInput) -> list[Address]:
 @strawberry.type
 class SimulationMutations:
     @resolved(
-        "Connects a caller with an agent. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
+        "Simulates a call that an agent has answered, so that the caller and the agent talk. Refused with "
+        "`NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
     )
     async def simulate_call(
         self,

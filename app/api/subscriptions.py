@@ -152,9 +152,9 @@ class Subscription:
 
     @subscribed(
         "Follows all transfers of the customer. Without `after` it sends the events from now on. With "
-        "`after` it sends every event since that cursor, none missing and none twice, and then the live "
-        "ones. Error codes: `CURSOR_INVALID`, and `CURSOR_EXPIRED` if events after the cursor are no "
-        "longer kept. Needs `TRANSFERS_READ`."
+        "`after` it first sends every event since that cursor, each exactly once, and then new events as "
+        "they happen. Error codes: `CURSOR_INVALID`, and `CURSOR_EXPIRED` if events after the cursor are "
+        "no longer kept. Needs `TRANSFERS_READ`."
     )
     async def transfer_events(
         self,

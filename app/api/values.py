@@ -25,7 +25,7 @@ class Address:
         description="The name of the target. For an extension it is the routing key.", metadata=text_of(LONGEST)
     )
     name: str = strawberry.field(description="The name to show to people.", metadata=text_of(LONGEST))
-    detail: str = strawberry.field(description="More to show to people.", metadata=text_of(LONGEST))
+    detail: str = strawberry.field(description="Further details to show to people.", metadata=text_of(LONGEST))
 
     @classmethod
     def of(cls, address: addresses.Address) -> Self:
