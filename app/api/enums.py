@@ -146,8 +146,8 @@ _public(
     Disposition,
     "TransferDisposition",
     "What became of the held parties when a transfer failed.",
-    RETURNED="They speak with the transferer, who had not left.",
-    RECALLED="The transferer had left, was rung back, and speaks with them.",
+    RETURNED="The held parties speak with the transferer, who had not left.",
+    RECALLED="The transferer had left, was rung back, and speaks with the held parties.",
     RELEASED="The transferer has left. A held party who was left alone was hung up. Several held parties stay "
     "connected.",
 )

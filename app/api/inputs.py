@@ -60,7 +60,7 @@ class TransferFilter:
     tm_create_before: datetime | None = strawberry.field(description="The transfer was started before this time.")
     tm_end_after: datetime | None = strawberry.field(description="The transfer ended at this time or later.")
     tm_end_before: datetime | None = strawberry.field(description="The transfer ended before this time.")
-    include_deleted: bool = strawberry.field(default=False, description="Whether deleted transfers are included.")
+    include_deleted: bool = strawberry.field(default=False, description="Whether deleted transfers match as well.")
 
 
 OptionalTransferFilter = Annotated[TransferFilter | None, CONDITIONS]
@@ -222,7 +222,9 @@ class MergeTransferInput:
     transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
 
 
-@strawberry.input(description="The changes to a transfer. An absent field stays as it is. Null clears it.")
+@strawberry.input(
+    description="The changes to a transfer. A field that is absent stays as it is. A field that is null is cleared."
+)
 class UpdateTransferInput:
     transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
     note: Maybe[str | None] = strawberry.field(

@@ -59,6 +59,7 @@ class Cursors:
     """The cursors of one list, order and customer. Cursors of any other are refused."""
 
     mark: str
+    """A digest of the list, order and customer, which every cursor contains."""
 
     @classmethod
     def of(cls, *binding: str) -> "Cursors":
@@ -72,7 +73,7 @@ class Cursors:
         try:
             version, mark, *key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
             is_ours = (version, mark) == (VERSION, self.mark) and self.encode(*key) == cursor
-        except (ValueError, TypeError) as error:  # also when encoding: orjson reads deeper nesting than it writes
+        except (ValueError, TypeError) as error:  # encode raises as well: orjson reads deeper nesting than it writes
             raise BadCursor from error
         if not is_ours:
             raise BadCursor

@@ -84,7 +84,7 @@ class Query:
     ) -> list[Node | None]:
         if len(ids) > MOST:
             raise bad_input(f"At most {MOST} ids are allowed.")
-        # Each is resolved by itself, so that one that may not be read is an error at its own place only.
+        # Each node is resolved by itself, so that a forbidden one is an error at its own place only.
         found: Any = [_node(info.context.loaders, id_) for id_ in ids]
         return found  # type: ignore[no-any-return]
 

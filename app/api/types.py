@@ -182,7 +182,7 @@ class Transfer(Node):
             outcome=t.outcome,
             outcome_reason=t.outcome_reason,
             disposition=t.disposition,
-            ended_by=t.ended_by if t.outcome else None,  # while recalling it is only remembered
+            ended_by=t.ended_by if t.outcome else None,  # set while recalling, but published only with the outcome
             speaking_to=t.speaking_to,
             is_live=t.is_live,
             is_deleted=t.is_deleted,
