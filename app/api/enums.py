@@ -93,21 +93,23 @@ _public(
     Type,
     "TransferType",
     "The two ways to transfer a call.",
-    ATTENDED="With consultation: the transferer speaks with the destination first, while the held parties wait"
-    " on hold.",
-    BLIND="Without consultation: the transferer leaves as soon as the destination rings.",
+    ATTENDED="With consultation: the transferer speaks with the destination first, while the held parties wait "
+    "on hold (CSTA: Consultation Call, then Transfer Call).",
+    BLIND="Without consultation: the transferer leaves as soon as the destination rings (CSTA: Single Step "
+    "Transfer Call).",
 )
 _public(
     Status,
     "TransferStatus",
     "The status of a transfer. The last four are final: they are set once the telephone exchange has "
     "confirmed that every party is where it belongs. All others are live.",
-    STARTING="The telephone exchange is asked to hold the parties and to dial the destination.",
+    STARTING="The telephone exchange has been asked to dial the destination and, if attended, to put the held "
+    "parties on hold.",
     RINGING="Attended: the destination rings. The held parties wait on hold, and the transferer waits.",
     CONSULTING="Attended: the destination has answered. `speakingTo` says whom the transferer speaks with.",
     MERGED="Attended: the transferer, the held parties and the destination all speak with each other.",
     TRANSFERRING="The transferer has left. The destination rings, and the held parties hear ringback.",
-    RECALLING="The destination was not reached. The transferer is rung back, so that nobody is left alone.",
+    RECALLING="The destination was not reached. The transferer is being rung back, so that nobody is left alone.",
     ENDING="The outcome is decided: see `outcome`. The telephone exchange has not confirmed everything yet.",
     COMPLETED="The held parties and the destination are connected. The transferer has left.",
     CANCELLED="Cancelled by a command. The transferer and the held parties are connected as before.",
@@ -122,7 +124,7 @@ _public(
     COMPLETED="The held parties and the destination are connected.",
     CANCELLED="Cancelled by a command.",
     FAILED="The destination was not reached or was lost, or the telephone exchange failed.",
-    ABANDONED="The last held party hung up before.",
+    ABANDONED="The last held party hung up before the transfer was completed.",
 )
 _public(
     Reason,
@@ -144,17 +146,18 @@ _public(
     Disposition,
     "TransferDisposition",
     "What became of the held parties when a transfer failed.",
-    RETURNED="They speak with the transferer, who had not left.",
-    RECALLED="The transferer had left, was rung back, and speaks with them.",
-    RELEASED="The transferer has left. A held party who was alone was hung up. Several stay connected.",
+    RETURNED="The held parties speak with the transferer, who had not left.",
+    RECALLED="The transferer had left, was rung back, and speaks with the held parties.",
+    RELEASED="The transferer has left. A held party who was left alone was hung up. Several held parties stay "
+    "connected.",
 )
 _public(
     Party,
     "TransferParty",
     "A party of a transfer, or another cause of a change.",
-    TRANSFERER="The party who is on the call and transfers it.",
-    HELD="A party who is on the call and is transferred.",
-    DESTINATION="The party who is called and takes the call over.",
+    TRANSFERER="The party who is on the call and transfers it (RFC 5589: transferor).",
+    HELD="A party who is on the call and is transferred (RFC 5589: transferee).",
+    DESTINATION="The party who is dialled and takes the call over (RFC 5589: transfer target).",
     CLIENT="A user of this API, by a command.",
     SYSTEM="The server or the telephone exchange, by a timer or a fault.",
 )
@@ -162,7 +165,7 @@ _public(
     SpeakingTo,
     "TransferSpeakingTo",
     "Whom the transferer speaks with.",
-    DESTINATION="The destination. The held parties don't hear it.",
+    DESTINATION="The destination, in private. The held parties wait on hold.",
     HELD="The held parties. The destination waits on hold.",
     ALL="All parties: a three-way call.",
     NONE="Nobody: no destination has answered yet, or the transferer has left.",
@@ -171,19 +174,19 @@ _public(
     FailurePolicy,
     "TransferFailurePolicy",
     "What happens to the held parties if the transferer has left and no destination answers.",
-    RETURN_TO_TRANSFERER="The transferer is rung back and speaks with them again.",
-    RELEASE="They are released: a held party who is alone is hung up, several stay connected.",
+    RETURN_TO_TRANSFERER="The transferer is rung back and speaks with the held parties again.",
+    RELEASE="The held parties are released: one who is left alone is hung up, and several stay connected.",
 )
 _public(
     TransferCommand,
     "TransferCommand",
     "The commands to a transfer. Each is a mutation.",
-    COMPLETE="`completeTransfer`",
-    CANCEL="`cancelTransfer`",
-    SWAP="`swapTransfer`",
-    MERGE="`mergeTransfer`",
-    UPDATE="`updateTransfer`",
-    DELETE="`deleteTransfer`",
+    COMPLETE="`completeTransfer`. CSTA calls it Transfer Call.",
+    CANCEL="`cancelTransfer`. CSTA calls it Reconnect Call.",
+    SWAP="`swapTransfer`. CSTA calls it Alternate Call.",
+    MERGE="`mergeTransfer`. CSTA calls it Conference Call.",
+    UPDATE="`updateTransfer`.",
+    DELETE="`deleteTransfer`.",
 )
 _public(
     TransferSide,
@@ -203,9 +206,9 @@ _public(
 _public(
     DialOutcome,
     "DialOutcome",
-    "The result of a dial.",
-    PENDING="The destination is dialled and does not ring yet.",
-    RINGING="It rings.",
+    "The result of an attempt to dial a destination.",
+    PENDING="The destination is being dialled and does not ring yet.",
+    RINGING="The destination rings.",
     ANSWERED="The destination answered and got the call.",
     BUSY="The destination was busy.",
     NO_ANSWER="The destination's side stopped ringing without an answer.",
@@ -218,12 +221,12 @@ _public(
 _public(
     EventKind,
     "TransferEventKind",
-    "What changed.",
+    "What an event changed.",
     STARTED="The transfer was started. This is its first event.",
-    STATUS="The status.",
-    SPEAKING_TO="`speakingTo`.",
-    ATTEMPT="The dial of a destination or of the transferer, or the timer of a dial.",
-    UPDATED="The note, the metadata or the held parties.",
+    STATUS="The status changed.",
+    SPEAKING_TO="`speakingTo` changed.",
+    ATTEMPT="An attempt to dial a destination or the transferer began or changed, or its timer did.",
+    UPDATED="The note, the metadata or the held parties changed.",
     DELETED="The transfer was deleted.",
 )
 _public(
@@ -250,11 +253,11 @@ _public(
     "CallStatus",
     "The status of a call.",
     DIALING="The call is being set up. Nothing rings yet.",
-    RINGING="It rings.",
+    RINGING="The call rings.",
     PROGRESSING="The call was answered and is up.",
     TERMINATING="The call is being hung up.",
     CANCELING="The call is being cancelled before an answer.",
-    HANGUP="It has ended.",
+    HANGUP="The call has ended.",
     UNKNOWN=UNKNOWN,
 )
 _public(
@@ -287,14 +290,14 @@ _public(
     CallHangupReason,
     "CallHangupReason",
     "Why a call ended.",
-    NORMAL="A side hung up after the answer.",
+    NORMAL="One side hung up after the call was answered.",
     FAILED="The call could not be set up.",
     BUSY="The party was busy.",
     CANCEL="The call was cancelled before an answer.",
     TIMEOUT="The call lasted longer than is allowed.",
     NOANSWER="The call rang and was not answered.",
     DECLINED="The party declined the call.",
-    DIALOUT="The ringing time ended.",
+    DIALOUT="The call rang for the whole ringing time.",
     AMD="An answering machine answered.",
     UNKNOWN=UNKNOWN,
 )
@@ -302,9 +305,9 @@ _public(
     GroupcallStatus,
     "GroupcallStatus",
     "The status of a groupcall.",
-    PROGRESSING="Destinations are dialled, or the one that answered is on the call.",
+    PROGRESSING="Destinations are being dialled, or the destination that answered is still on its call.",
     HANGINGUP="The calls are being ended.",
-    HANGUP="It has ended.",
+    HANGUP="The groupcall has ended.",
     UNKNOWN=UNKNOWN,
 )
 _public(
@@ -329,7 +332,7 @@ _public(
 _public(
     CallChangeKind,
     "CallChangeKind",
-    "A message of `callChanged`.",
+    "What a message of `callChanged` says.",
     PRESENT="The call was up when the subscription began.",
     READY="All calls that were up have been sent. From now on changes are sent. This message has no call.",
     CHANGED="The call is new or has changed.",
@@ -345,7 +348,7 @@ _public(
 _public(
     RefusalCode,
     "UserErrorCode",
-    "The reason of a refusal.",
+    "Why a mutation was refused.",
     NOT_FOUND="The object does not exist, or belongs to another customer.",
     INVALID_ADDRESS="An address is malformed or named twice.",
     NOT_DIALABLE="An address is of a type that can't be dialled.",
@@ -359,7 +362,7 @@ _public(
     SAME_PARTY="A destination is on the call already.",
     IDEMPOTENCY_CONFLICT="The idempotency key was used with another input: see `transfer`.",
     ILLEGAL_TRANSITION="The status of the transfer does not allow the command.",
-    ENGINE_UNAVAILABLE="The telephone exchange is down or refused. Nothing has changed.",
+    ENGINE_UNAVAILABLE="The telephone exchange is down, or refused what it was asked. Nothing has changed.",
     NOT_SIMULATED="The server runs on a real telephone exchange, which has no simulation.",
     INVALID_INPUT="A value is too long, there are too many values, or the state of the call does not allow it.",
 )
@@ -367,8 +370,8 @@ _public(
     Rejection,
     "SimulatedRejection",
     "How a simulated telephone rejects a call.",
-    BUSY="It is busy.",
-    DECLINED="Its user declines the call.",
-    NO_ANSWER="It stops ringing without an answer.",
-    UNREACHABLE="It can't be reached.",
+    BUSY="The telephone is busy.",
+    DECLINED="The user of the telephone declines the call.",
+    NO_ANSWER="The telephone stops ringing without an answer.",
+    UNREACHABLE="The telephone can't be reached.",
 )

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 from strawberry import ID, Maybe
 
 from app.api.enums import TransferSide
-from app.api.refusals import bad_input
+from app.api.errors import bad_input
 from app.domain import addresses
 from app.domain.addresses import AddressType
 from app.domain.calls import CallDirection, CallStatus, MuteDirection, RingMethod
@@ -21,11 +21,13 @@ from app.storage import filters
 
 E = TypeVar("E", bound=Enum)
 
+CONDITIONS = strawberry.argument(description="Conditions. Without them, everything matches.")
+
 
 def known(value: E) -> E:
     """Return the value. Raise BAD_USER_INPUT for UNKNOWN, which stands for values that only the engine knows."""
     if value.name == "UNKNOWN":
-        raise bad_input("UNKNOWN can't be asked for.")
+        raise bad_input("UNKNOWN is not allowed as input.")
     return value
 
 
@@ -35,7 +37,7 @@ def _conditions(given: object) -> dict[str, Any]:
     Raise BAD_USER_INPUT for a text that no database can store.
     """
     if not all(is_storable(it) for it in vars(given).values() if isinstance(it, str)):
-        raise bad_input("A text has no U+0000.")
+        raise bad_input("A text must not contain U+0000.")
     return {name: list(dict.fromkeys(it)) if isinstance(it, list) else it for name, it in vars(given).items()}
 
 
@@ -45,20 +47,23 @@ def _conditions(given: object) -> dict[str, Any]:
 )
 class TransferFilter:
     type: Type | None = strawberry.field(description="Whether the transferer consults the destination first.")
-    statuses: list[Status] | None = strawberry.field(description="The status is one of these.")
+    statuses: list[Status] | None = strawberry.field(description="The transfer has one of these statuses.")
     is_live: bool | None = strawberry.field(description="True: the transfer is live. False: it has ended.")
     call_id: ID | None = strawberry.field(
-        description="The call has a part in the transfer: as transferer, held party or destination, even one that did"
-        " not answer."
+        description="A call that has a part in the transfer: as transferer, held party or destination, even if it did "
+        "not answer."
     )
-    confbridge_id: ID | None = strawberry.field(description="The transfer is in this bridge.")
+    confbridge_id: ID | None = strawberry.field(description="The bridge that the transfer is in.")
     started_by: str | None = strawberry.field(description="The subject of the token that started the transfer.")
-    outcome_reasons: list[Reason] | None = strawberry.field(description="The reason is one of these.")
+    outcome_reasons: list[Reason] | None = strawberry.field(description="The transfer has one of these reasons.")
     tm_create_after: datetime | None = strawberry.field(description="The transfer was started at this time or later.")
     tm_create_before: datetime | None = strawberry.field(description="The transfer was started before this time.")
     tm_end_after: datetime | None = strawberry.field(description="The transfer ended at this time or later.")
     tm_end_before: datetime | None = strawberry.field(description="The transfer ended before this time.")
-    include_deleted: bool = strawberry.field(default=False, description="Whether deleted transfers are included.")
+    include_deleted: bool = strawberry.field(default=False, description="Whether deleted transfers match as well.")
+
+
+OptionalTransferFilter = Annotated[TransferFilter | None, CONDITIONS]
 
 
 def transfer_filter(given: TransferFilter | None) -> filters.TransferFilter:
@@ -70,12 +75,15 @@ def transfer_filter(given: TransferFilter | None) -> filters.TransferFilter:
     "condition. An empty list matches nothing."
 )
 class TransferEventFilter:
-    transfer_id: ID | None = strawberry.field(description="The event is of this transfer.")
-    call_id: ID | None = strawberry.field(description="The call has a part in the event's transfer.")
-    type: Type | None = strawberry.field(description="The type of the event's transfer.")
+    transfer_id: ID | None = strawberry.field(description="The transfer of the event.")
+    call_id: ID | None = strawberry.field(description="A call that has a part in the transfer of the event.")
+    type: Type | None = strawberry.field(description="The type of the transfer.")
     statuses: list[Status] | None = strawberry.field(
-        description="The transfer entered or left one of these statuses with the event."
+        description="The event is a change into or out of one of these statuses."
     )
+
+
+OptionalEventFilter = Annotated[TransferEventFilter | None, CONDITIONS]
 
 
 def event_filter(given: TransferEventFilter | None) -> filters.EventFilter:
@@ -87,15 +95,18 @@ def event_filter(given: TransferEventFilter | None) -> filters.EventFilter:
     "condition. An empty list matches nothing."
 )
 class CallFilter:
-    statuses: list[CallStatus] | None = strawberry.field(description="The status is one of these.")
+    statuses: list[CallStatus] | None = strawberry.field(description="The call has one of these statuses.")
     direction: CallDirection | None = strawberry.field(description="The direction of the call.")
-    confbridge_id: ID | None = strawberry.field(description="The call is in this bridge, on hold or not.")
-    owner_id: ID | None = strawberry.field(description="The call is this agent's.")
-    address: str | None = strawberry.field(description="The exact `target` of the source or of the destination.")
+    confbridge_id: ID | None = strawberry.field(description="The bridge that the call is in, on hold or not.")
+    owner_id: ID | None = strawberry.field(description="The agent whose call it is.")
+    address: str | None = strawberry.field(description="The exact `target` of the call's source or destination.")
+
+
+OptionalCallFilter = Annotated[CallFilter | None, CONDITIONS]
 
 
 def call_filter(given: CallFilter | None) -> filters.CallFilter:
-    """Raises BAD_USER_INPUT."""
+    """Return the filter. Raise BAD_USER_INPUT for UNKNOWN and for a text that no database can store."""
     if not given:
         return filters.CallFilter()
     for value in (*(given.statuses or ()), *((given.direction,) if given.direction else ())):
@@ -118,7 +129,7 @@ class AddressInput:
         description="The name of the target. An extension is routed by it. At most 255 characters.",
     )
     name: str = strawberry.field(default="", description="The name to show to people. At most 255 characters.")
-    detail: str = strawberry.field(default="", description="More to show to people. At most 255 characters.")
+    detail: str = strawberry.field(default="", description="Further details to show to people. At most 255 characters.")
 
 
 def address(given: AddressInput) -> addresses.Address:
@@ -167,15 +178,15 @@ class StartTransferInput:
         default_factory=list, description="Keys and values to store with the transfer, at most 20 entries."
     )
     idempotency_key: str | None = strawberry.field(
-        description="A text of 1 to 128 characters that you choose, such as a UUID. Repeating the same key with the "
-        "same input returns the transfer that was started and starts nothing, for example after a lost "
-        "response. The same key with another input is refused with `IDEMPOTENCY_CONFLICT`. Keys are kept "
-        "for at least 24 hours.",
+        description="A text of 1 to 128 characters that you choose, such as a UUID. It makes the mutation safe to "
+        "repeat, for example after a lost response: the same key with the same input returns the transfer "
+        "that was started, and starts no other. The same key with another input is refused with "
+        "`IDEMPOTENCY_CONFLICT`. Keys are kept for at least 24 hours.",
     )
 
 
 def start_request(given: StartTransferInput) -> StartRequest:
-    """Raises BAD_USER_INPUT."""
+    """Return what the use case takes, not validated yet. Raise BAD_USER_INPUT for UNKNOWN."""
     return StartRequest(
         type=given.type,
         transferer_call_id=given.transferer_call_id,
@@ -211,7 +222,9 @@ class MergeTransferInput:
     transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
 
 
-@strawberry.input(description="The changes to a transfer. An absent field stays as it is. Null clears it.")
+@strawberry.input(
+    description="The changes to a transfer. A field that is absent stays as it is. A field that is null is cleared."
+)
 class UpdateTransferInput:
     transfer_id: ID = strawberry.field(description="The UUID of the transfer.")
     note: Maybe[str | None] = strawberry.field(
@@ -223,7 +236,7 @@ class UpdateTransferInput:
 
 
 def edits(given: UpdateTransferInput) -> Mapping[str, object]:
-    """Raises Refusal."""
+    """Return the new values of the fields that the client gave. Raise Refusal if a value breaks a rule."""
     keep = [name for name, value in (("note", given.note), ("metadata", given.metadata)) if value is None]
     note = given.note.value if given.note else None
     metadata = given.metadata.value if given.metadata else None

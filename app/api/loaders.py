@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 from strawberry.dataloader import DataLoader
 
+from app.api.errors import require
 from app.api.metering.turns import Turns
-from app.api.refusals import require
 from app.domain.calls import Call, Conference, Groupcall
 from app.domain.events import Event
 from app.domain.text import is_id
@@ -137,7 +137,7 @@ class Loaders:
         return self._database.reading(self._viewer.customer_id)
 
     async def _one(self, loader: DataLoader[str, V | None], id_: str | None) -> V | None:
-        """Load one object. An id that is no UUID finds nothing, and the database is not asked."""
+        """Return one object. None: the id is unknown, or is no UUID and so not looked up in the database."""
         if not id_ or not is_id(id_):
             return None
         found = await loader.load(id_)
@@ -179,7 +179,7 @@ def _by_argument(keys: Sequence[tuple[str, K]]) -> dict[K, list[str]]:
 
 
 async def _any_by_ids(connection: AsyncConnection, customer_id: str, ids: Collection[str]) -> dict[str, Any]:
-    """Ids are unique across types."""
+    """Return the objects of any type by these ids. Ids are unique across types."""
     found: dict[str, Any] = {}
     for by_ids in (transfers.by_ids, calls.by_ids, groupcalls.by_ids, conferences.by_ids):
         left = [id_ for id_ in ids if id_ not in found]

@@ -7,6 +7,7 @@ import strawberry
 from strawberry import ID
 
 from app.api.context import Info
+from app.api.errors import forbidden, require
 from app.api.fields import resolved
 from app.api.inputs import (
     CancelTransferInput,
@@ -32,7 +33,6 @@ from app.api.payloads import (
     user_errors,
     visible_transfer,
 )
-from app.api.refusals import forbidden, require
 from app.api.types import Transfer
 from app.domain.refusals import Refusal
 from app.domain.transfer import SpeakingTo
@@ -42,8 +42,8 @@ from app.domain.viewer import Forbidden, Permission
 P = TypeVar("P", bound=TransferPayload)
 
 
-async def answer(info: Info, payload: type[P], command: Awaitable[Record], transfer_id: str | None = None) -> P:
-    """Return the payload of a command. `transfer_id` is the transfer to show if the command is refused."""
+async def _run(info: Info, payload: type[P], command: Awaitable[Record], transfer_id: str | None = None) -> P:
+    """Run a command and return its payload. `transfer_id` is the transfer to show if the command is refused."""
     try:
         record = await command
     except Forbidden as error:
@@ -58,7 +58,7 @@ async def answer(info: Info, payload: type[P], command: Awaitable[Record], trans
 
 async def _update(info: Info, given: UpdateTransferInput) -> Record:
     context = info.context
-    context.viewer.require(Permission.TRANSFERS_WRITE)  # checked first
+    context.viewer.require(Permission.TRANSFERS_WRITE)  # first: input errors are for permitted clients
     return await context.services.transfers.update(context.viewer, given.transfer_id, edits(given))
 
 
@@ -74,9 +74,9 @@ class TransferMutations:
         input: Annotated[StartTransferInput, strawberry.argument(description="The transfer to start.")],
     ) -> StartTransferPayload | None:
         context = info.context
-        require(context.viewer, Permission.TRANSFERS_WRITE)  # checked first
+        require(context.viewer, Permission.TRANSFERS_WRITE)  # first: input errors are for permitted clients
         started = context.services.transfers.start(context.viewer, start_request(input))
-        return await answer(info, StartTransferPayload, started)
+        return await _run(info, StartTransferPayload, started)
 
     @resolved(
         "Connects the held parties with the destination and hangs up the transferer. If the destination "
@@ -90,7 +90,7 @@ class TransferMutations:
     ) -> CompleteTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.complete(context.viewer, id_)
-        return await answer(info, CompleteTransferPayload, done, id_)
+        return await _run(info, CompleteTransferPayload, done, id_)
 
     @resolved(
         "Cancels a transfer: hangs up the destination and connects the transferer and the held parties "
@@ -104,7 +104,7 @@ class TransferMutations:
     ) -> CancelTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.cancel(context.viewer, id_)
-        return await answer(info, CancelTransferPayload, done, id_)
+        return await _run(info, CancelTransferPayload, done, id_)
 
     @resolved(
         "Chooses whom the transferer speaks with. The other side waits on hold. The calls show it once "
@@ -120,7 +120,7 @@ class TransferMutations:
     ) -> SwapTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.swap(context.viewer, id_, SpeakingTo[input.speak_to.name])
-        return await answer(info, SwapTransferPayload, done, id_)
+        return await _run(info, SwapTransferPayload, done, id_)
 
     @resolved(
         "Merges the transferer, the held parties and the destination into a three-way call. Repeating it "
@@ -133,7 +133,7 @@ class TransferMutations:
     ) -> MergeTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.merge(context.viewer, id_)
-        return await answer(info, MergeTransferPayload, done, id_)
+        return await _run(info, MergeTransferPayload, done, id_)
 
     @resolved(
         "Changes the note or the metadata of a live transfer. Needs `TRANSFERS_WRITE`.",
@@ -143,7 +143,7 @@ class TransferMutations:
         info: Info,
         input: Annotated[UpdateTransferInput, strawberry.argument(description="The transfer, and what to change.")],
     ) -> UpdateTransferPayload | None:
-        return await answer(info, UpdateTransferPayload, _update(info, input), input.transfer_id)
+        return await _run(info, UpdateTransferPayload, _update(info, input), input.transfer_id)
 
     @resolved(
         "Deletes a transfer that has ended: it is no longer listed, but still found by its id and by "
@@ -156,6 +156,6 @@ class TransferMutations:
     ) -> DeleteTransferPayload | None:
         context, id_ = info.context, input.transfer_id
         done = context.services.transfers.delete(context.viewer, id_)
-        payload = await answer(info, DeleteTransferPayload, done, id_)
+        payload = await _run(info, DeleteTransferPayload, done, id_)
         payload.deleted_transfer_id = None if payload.user_errors else ID(id_)
         return payload

@@ -10,9 +10,9 @@ import orjson
 import strawberry
 from strawberry import UNSET
 
+from app.api.errors import bad_input
 from app.api.fields import resolved
 from app.api.metering.price import MOST, PAGE
-from app.api.refusals import bad_input
 from app.api.scalars import read_time, write_time
 from app.domain.text import is_id
 from app.storage.pages import Key, Page, Window
@@ -59,6 +59,7 @@ class Cursors:
     """The cursors of one list, order and customer. Cursors of any other are refused."""
 
     mark: str
+    """A digest of the list, order and customer, which every cursor contains."""
 
     @classmethod
     def of(cls, *binding: str) -> "Cursors":
@@ -72,7 +73,7 @@ class Cursors:
         try:
             version, mark, *key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
             is_ours = (version, mark) == (VERSION, self.mark) and self.encode(*key) == cursor
-        except (ValueError, TypeError) as error:  # also when encoding: orjson reads deeper nesting than it writes
+        except (ValueError, TypeError) as error:  # encode raises as well: orjson reads deeper nesting than it writes
             raise BadCursor from error
         if not is_ours:
             raise BadCursor
@@ -109,7 +110,7 @@ def window(
         raise bad_input("Give `first` or `last`, not both.")
     size = first_given(first, last, PAGE)
     if size is None or not 0 <= size <= MOST:
-        raise bad_input(f"`first` and `last` are 0 to {MOST}.")
+        raise bad_input(f"`first` and `last` must be 0 to {MOST}.")
     return Window(size, _key(key, after), _key(key, before), is_backward=last is not None)
 
 
@@ -123,7 +124,7 @@ def _key(key: Callable[[str], Key], cursor: str | None) -> Key | None:
     try:
         return None if given is None else key(given)
     except BadCursor as error:
-        raise bad_input("Not a cursor of this list.") from error
+        raise bad_input("This is not a cursor of this list.") from error
 
 
 @strawberry.type(description="The position of a page in its list.")

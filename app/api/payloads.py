@@ -42,11 +42,8 @@ class UserError:
 
 
 async def user_errors(info: Info, refusal: Refusal) -> list[UserError]:
-    return told(info, refusal, await visible_transfer(info, refusal.transfer_id))
-
-
-def told(info: Info, refusal: Refusal, transfer: Transfer | None = None) -> list[UserError]:
     """Return the user errors of a refusal. Metrics and the log name the first of several."""
+    transfer = await visible_transfer(info, refusal.transfer_id)
     info.context.services.observer.refused(info.field_name, refusal.code)
     bind_contextvars(refused=refusal.code.value)
     return [UserError.of(refusal, transfer), *map(UserError.of, refusal.others)]

@@ -8,13 +8,12 @@ from strawberry import ID, UNSET
 
 from app.api.context import Context, Info
 from app.api.enums import OrderDirection
+from app.api.errors import bad_input, require
 from app.api.fields import resolved
-from app.api.inputs import CallFilter, TransferFilter, call_filter, transfer_filter
+from app.api.inputs import OptionalCallFilter, OptionalTransferFilter, call_filter, transfer_filter
 from app.api.loaders import Loaders
 from app.api.metering.price import IDS, MOST, PAGED, list_of
 from app.api.paging import After, Before, Connection, Cursors, First, Last, event_cursors, window
-from app.api.parts import TransferCount
-from app.api.refusals import bad_input, require
 from app.api.types import (
     Call,
     Conference,
@@ -26,17 +25,11 @@ from app.api.types import (
     node_of,
     transfer_connection,
 )
-from app.api.viewer import Viewer
+from app.api.values import TransferCount, Viewer
 from app.domain.viewer import Permission
 from app.storage import pages
 
 Id = Annotated[ID, strawberry.argument(description="The UUID of the object. Any other text finds nothing.")]
-WantedTransfers = Annotated[
-    TransferFilter | None, strawberry.argument(description="Conditions. Without them, everything matches.")
-]
-WantedCalls = Annotated[
-    CallFilter | None, strawberry.argument(description="Conditions. Without them, everything matches.")
-]
 
 
 async def _node(loaders: Loaders, id_: str) -> Node | None:
@@ -90,8 +83,8 @@ class Query:
         self, info: Info, ids: Annotated[list[ID], strawberry.argument(description="UUIDs, at most 100.")]
     ) -> list[Node | None]:
         if len(ids) > MOST:
-            raise bad_input(f"At most {MOST} ids.")
-        # Each is resolved by itself, so that one that may not be read is an error at its own place only.
+            raise bad_input(f"At most {MOST} ids are allowed.")
+        # Each node is resolved by itself, so that a forbidden one is an error at its own place only.
         found: Any = [_node(info.context.loaders, id_) for id_ in ids]
         return found  # type: ignore[no-any-return]
 
@@ -103,7 +96,7 @@ class Query:
     async def transfers(
         self,
         info: Info,
-        filter: WantedTransfers = UNSET,
+        filter: OptionalTransferFilter = UNSET,
         order: Annotated[
             OrderDirection, strawberry.argument(description="The order of the list.")
         ] = OrderDirection.DESC,
@@ -126,7 +119,7 @@ class Query:
         "Counts transfers by status and reason. Combinations without transfers are left out. Needs `TRANSFERS_READ`.",
         metadata=list_of(10),
     )
-    async def transfer_counts(self, info: Info, filter: WantedTransfers = UNSET) -> list[TransferCount] | None:
+    async def transfer_counts(self, info: Info, filter: OptionalTransferFilter = UNSET) -> list[TransferCount] | None:
         question = partial(info.context.loaders.transfer_counts, transfer_filter(filter))
         counted = await info.context.count(question, lambda found: sum(count for *_, count in found))
         return [TransferCount.of(one) for one in counted]
@@ -137,9 +130,9 @@ class Query:
 
     @resolved("Lists calls, newest first. Needs `CALLS_READ`.", metadata=PAGED)
     async def calls(
-        self, info: Info, filter: WantedCalls = UNSET, first: First = UNSET, after: After = UNSET
+        self, info: Info, filter: OptionalCallFilter = UNSET, first: First = UNSET, after: After = UNSET
     ) -> Connection[Call] | None:
-        require(info.context.viewer, Permission.CALLS_READ)  # checked first
+        require(info.context.viewer, Permission.CALLS_READ)  # first: filter errors are for permitted clients
         listing = pages.calls(info.context.viewer.customer_id, call_filter(filter))
         return await _newest_first(info, "calls", listing, Call.of, first, after)
 

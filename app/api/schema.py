@@ -31,11 +31,11 @@ class Schema(strawberry.Schema):
 
     @property
     def rules(self) -> tuple[type[ASTValidationRule], ...]:
-        """The specification's validation rules, and one that refuses introspection where there is none."""
+        """The validation rules of the specification, and one that refuses introspection if it is off."""
         return (*specified_rules, *(() if self.introspects else (NoSchemaIntrospectionCustomRule,)))
 
     def sdl(self) -> str:
-        """The text of schema.graphql."""
+        """Return the text of schema.graphql."""
         return self.as_str() + "\n"
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:

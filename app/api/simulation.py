@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 import strawberry
 
 from app.api.context import Info
+from app.api.errors import require
 from app.api.fields import resolved
 from app.api.inputs import (
     SimulateAnswerInput,
@@ -24,11 +25,10 @@ from app.api.payloads import (
     SimulatePayload,
     SimulateRejectPayload,
     UserError,
-    told,
+    user_errors,
     visible_call,
     visible_conference,
 )
-from app.api.refusals import require
 from app.domain.addresses import Address, normalise, wrong_with
 from app.domain.refusals import Refusal, RefusalCode, refuse
 from app.domain.viewer import Permission
@@ -52,11 +52,11 @@ async def _act(info: Info, payload: type[P], call_id: str, act: Callable[[Simula
     try:
         await act(_simulation(info), info.context.viewer.customer_id)
     except Refusal as refusal:
-        errors = told(info, refusal)
+        errors = await user_errors(info, refusal)
     except NoSuchCall:
-        errors = told(info, _refusal(RefusalCode.NOT_FOUND, "No such call."))
+        errors = await user_errors(info, _refusal(RefusalCode.NOT_FOUND, "No such call."))
     except NotNow as error:
-        errors = told(info, _refusal(RefusalCode.INVALID_INPUT, str(error)))
+        errors = await user_errors(info, _refusal(RefusalCode.INVALID_INPUT, str(error)))
     info.context.renew()
     return payload(call=await visible_call(info, call_id), user_errors=errors)
 
@@ -67,7 +67,7 @@ def _refusal(code: RefusalCode, message: str) -> Refusal:
 
 async def _call(info: Info, given: SimulateCallInput) -> SimulatedCall:
     if len(given.parties) > MOST_PARTIES:
-        raise Refusal(RefusalCode.INVALID_INPUT, f"At most {MOST_PARTIES} more parties.", "input", "parties")
+        raise Refusal(RefusalCode.INVALID_INPUT, f"At most {MOST_PARTIES} further parties.", "input", "parties")
     simulation = _simulation(info)
     caller, agent, *parties = _normalised(given)
     return await simulation.call(info.context.viewer.customer_id, caller, agent, parties)
@@ -84,7 +84,8 @@ def _normalised(given: SimulateCallInput) -> list[Address]:
 @strawberry.type
 class SimulationMutations:
     @resolved(
-        "Connects a caller with an agent. Refused with `NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
+        "Simulates a call that an agent has answered, so that the caller and the agent talk. Refused with "
+        "`NOT_SIMULATED` on a real telephone exchange. Needs `SIMULATE`."
     )
     async def simulate_call(
         self,
@@ -95,7 +96,7 @@ class SimulationMutations:
         try:
             made = await _call(info, input)
         except Refusal as refusal:
-            return SimulateCallPayload(user_errors=told(info, refusal))
+            return SimulateCallPayload(user_errors=await user_errors(info, refusal))
         info.context.renew()
         return SimulateCallPayload(
             caller_call=await visible_call(info, made.caller_call_id),
@@ -151,7 +152,7 @@ class SimulationMutations:
         info: Info,
         input: Annotated[SimulateHoldInput, strawberry.argument(description="The call, and its hold and mute.")],
     ) -> SimulateHoldPayload | None:
-        require(info.context.viewer, Permission.SIMULATE)  # checked first
+        require(info.context.viewer, Permission.SIMULATE)  # first: input errors are for permitted clients
         muted = known(input.mute_direction)
 
         async def act(simulation: Simulation, customer_id: str) -> None:

@@ -1,7 +1,8 @@
-"""What happens, as it happens. Checks come first and fail the subscription before anything is delivered.
+"""The subscriptions. Permissions and arguments are checked before the first message, so a bad one fails at its start.
 
-The broker only wakes; what is delivered is pulled from the database in batches, and no connection is held meanwhile.
-Listening begins before the first pull, so what happens in between is found by it or wakes it.
+The broker only wakes a subscription. What it sends is read from the database in batches, and no connection to the
+database is held between two batches. A subscription listens to the broker before its first read, so it misses no
+change: the read finds the change, or the change wakes it.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -12,10 +13,10 @@ from strawberry import ID, UNSET
 
 from app.api.context import Context, Info
 from app.api.enums import CallChangeKind
+from app.api.errors import coded_error, require
 from app.api.fields import subscribed
-from app.api.inputs import CallFilter, TransferEventFilter, call_filter, event_filter
+from app.api.inputs import OptionalCallFilter, OptionalEventFilter, call_filter, event_filter
 from app.api.paging import BadCursor, event_cursors, first_given
-from app.api.refusals import refused, require
 from app.api.types import Call, CallChange, TransferEvent
 from app.domain.events import Event
 from app.domain.text import is_id
@@ -24,8 +25,7 @@ from app.ports import wake_up_within
 from app.storage import call_changes, events
 from app.storage.call_changes import BATCH, CallSeen
 from app.storage.events import last_seq, latest
-from app.storage.filters import CallFilter as WantedCalls
-from app.storage.filters import EventFilter
+from app.storage.filters import CallFilter, EventFilter
 
 
 async def _latest(context: Context, transfer_id: str) -> Event:
@@ -34,10 +34,10 @@ async def _latest(context: Context, transfer_id: str) -> Event:
             found = await latest(connection, context.viewer.customer_id, transfer_id)
         if found:
             return found
-    raise refused("NOT_FOUND", "No such transfer.")
+    raise coded_error("NOT_FOUND", "No such transfer.")
 
 
-async def _place(context: Context, after: str | None) -> int:
+async def _start_seq(context: Context, after: str | None) -> int:
     """Return the seq to begin after: that of the cursor, or the end. Raise CURSOR_INVALID or CURSOR_EXPIRED."""
     customer_id = context.viewer.customer_id
     async with context.services.database.reading(customer_id) as connection:
@@ -48,15 +48,15 @@ async def _place(context: Context, after: str | None) -> int:
     try:
         (seq,) = event_cursors(customer_id).event_key(after)
     except BadCursor as error:
-        raise refused("CURSOR_INVALID", "Not a cursor of this log of events.") from error
+        raise coded_error("CURSOR_INVALID", "This is not a cursor of the event log.") from error
     if seq > last:
-        raise refused("CURSOR_INVALID", "This cursor lies beyond the end of the log.")
+        raise coded_error("CURSOR_INVALID", "This cursor is beyond the end of the event log.")
     if seq + 1 < (last + 1 if first is None else first):
-        raise refused("CURSOR_EXPIRED", "Events after this cursor are no longer kept: read the transfers anew.")
+        raise coded_error("CURSOR_EXPIRED", "Events after this cursor are no longer kept. Read the transfers again.")
     return seq
 
 
-async def _transfer(context: Context, event: Event) -> AsyncGenerator[TransferEvent]:
+async def _follow_transfer(context: Context, event: Event) -> AsyncGenerator[TransferEvent]:
     """Yield the events of a transfer, from this one to the one that ends it."""
     services, customer_id = context.services, context.viewer.customer_id
     async with services.broker.listen(f"transfers:{customer_id}") as next_wake_up:
@@ -73,7 +73,7 @@ async def _transfer(context: Context, event: Event) -> AsyncGenerator[TransferEv
                 await wake_up_within(next_wake_up, services.sweep_seconds)
 
 
-async def _log(context: Context, seq: int, wanted: EventFilter) -> AsyncGenerator[TransferEvent]:
+async def _follow_log(context: Context, seq: int, wanted: EventFilter) -> AsyncGenerator[TransferEvent]:
     services, customer_id = context.services, context.viewer.customer_id
     async with services.broker.listen(f"transfers:{customer_id}") as next_wake_up:
         while True:
@@ -87,23 +87,23 @@ async def _log(context: Context, seq: int, wanted: EventFilter) -> AsyncGenerato
                 await wake_up_within(next_wake_up, services.sweep_seconds)
 
 
-async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallChange]:
+async def _follow_calls(context: Context, wanted: CallFilter) -> AsyncGenerator[CallChange]:
     services, customer_id = context.services, context.viewer.customer_id
-    told = Told()
+    sent = SentCalls()
     async with services.broker.listen(f"calls:{customer_id}") as next_wake_up:
         async with services.database.reading(customer_id) as connection:
             ids, seq = await call_changes.present_call_ids(connection, customer_id, wanted)
         for start in range(0, len(ids), BATCH):
             async with services.database.reading(customer_id) as connection:
                 batch = await call_changes.calls_seen(connection, customer_id, ids[start : start + BATCH], wanted)
-            for change in told.present(batch):
+            for change in sent.present(batch):
                 context.renew()
                 yield change
         yield CallChange(kind=CallChangeKind.READY, call=None)
         while True:
             async with services.database.reading(customer_id) as connection:
                 batch = await call_changes.calls_after(connection, customer_id, seq, wanted)
-            for change in told.changes(batch):
+            for change in sent.changed(batch):
                 context.renew()
                 yield change
             if not batch:
@@ -111,7 +111,7 @@ async def _calls(context: Context, wanted: WantedCalls) -> AsyncGenerator[CallCh
             seq = batch[-1].seq if batch else seq
 
 
-class Told:
+class SentCalls:
     """The version of each call that a subscriber has been sent."""
 
     def __init__(self) -> None:
@@ -119,20 +119,20 @@ class Told:
 
     def present(self, batch: list[CallSeen]) -> list[CallChange]:
         """Return the calls that are still up. One that has ended since was never sent, so no `GONE` follows."""
-        return [self._tell(CallChangeKind.PRESENT, seen) for seen in batch if seen.is_present]
+        return [self._send(CallChangeKind.PRESENT, seen) for seen in batch if seen.is_present]
 
-    def changes(self, batch: list[CallSeen]) -> list[CallChange]:
+    def changed(self, batch: list[CallSeen]) -> list[CallChange]:
         found = []
         for seen in batch:
             version = self._versions.get(seen.call.id)
             if seen.is_present and (version is None or version < seen.call.version):
-                found.append(self._tell(CallChangeKind.CHANGED, seen))
+                found.append(self._send(CallChangeKind.CHANGED, seen))
             elif not seen.is_present and version is not None:
                 del self._versions[seen.call.id]
                 found.append(CallChange(kind=CallChangeKind.GONE, call=Call.of(seen.call)))
         return found
 
-    def _tell(self, kind: CallChangeKind, seen: CallSeen) -> CallChange:
+    def _send(self, kind: CallChangeKind, seen: CallSeen) -> CallChange:
         self._versions[seen.call.id] = seen.call.version
         return CallChange(kind=kind, call=Call.of(seen.call))
 
@@ -148,20 +148,18 @@ class Subscription:
         self, info: Info, id: Annotated[ID, strawberry.argument(description="The UUID of the transfer.")]
     ) -> AsyncIterator[TransferEvent]:
         require(info.context.viewer, Permission.TRANSFERS_READ)
-        return _transfer(info.context, await _latest(info.context, id))
+        return _follow_transfer(info.context, await _latest(info.context, id))
 
     @subscribed(
         "Follows all transfers of the customer. Without `after` it sends the events from now on. With "
-        "`after` it sends every event since that cursor, none missing and none twice, and then the live "
-        "ones. Error codes: `CURSOR_INVALID`, and `CURSOR_EXPIRED` if events after the cursor are no "
-        "longer kept. Needs `TRANSFERS_READ`."
+        "`after` it first sends every event since that cursor, each exactly once, and then new events as "
+        "they happen. Error codes: `CURSOR_INVALID`, and `CURSOR_EXPIRED` if events after the cursor are "
+        "no longer kept. Needs `TRANSFERS_READ`."
     )
     async def transfer_events(
         self,
         info: Info,
-        filter: Annotated[
-            TransferEventFilter | None, strawberry.argument(description="Conditions. Without them, everything matches.")
-        ] = UNSET,
+        filter: OptionalEventFilter = UNSET,
         after: Annotated[
             str | None,
             strawberry.argument(
@@ -171,7 +169,7 @@ class Subscription:
         ] = UNSET,
     ) -> AsyncIterator[TransferEvent]:
         require(info.context.viewer, Permission.TRANSFERS_READ)
-        return _log(info.context, await _place(info.context, first_given(after)), event_filter(filter))
+        return _follow_log(info.context, await _start_seq(info.context, first_given(after)), event_filter(filter))
 
     @subscribed(
         "Follows the calls of the customer: first the live calls as `PRESENT`, then `READY`, then every "
@@ -180,12 +178,6 @@ class Subscription:
         "`transferEvents` for changes within a transfer, and the filter `confbridgeId` for the calls in a"
         " bridge. Needs `CALLS_READ`."
     )
-    async def call_changed(
-        self,
-        info: Info,
-        filter: Annotated[
-            CallFilter | None, strawberry.argument(description="Conditions. Without them, everything matches.")
-        ] = UNSET,
-    ) -> AsyncIterator[CallChange]:
+    async def call_changed(self, info: Info, filter: OptionalCallFilter = UNSET) -> AsyncIterator[CallChange]:
         require(info.context.viewer, Permission.CALLS_READ)
-        return _calls(info.context, call_filter(filter))
+        return _follow_calls(info.context, call_filter(filter))

@@ -1,6 +1,7 @@
 """The types that link to each other: transfers, their events, calls, groupcalls, conferences, and pages of them.
 
-Each is made from the domain's value in one place, `of`. Plain fields are attributes; links are read by the loaders.
+The classmethod `of` makes each of them from the domain's object. Plain fields are attributes. Links are read by the
+loaders.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,15 +12,14 @@ from typing import Self, TypeVar
 import strawberry
 from strawberry import ID, UNSET
 
-from app.api.addresses import Address
 from app.api.context import Info
 from app.api.enums import COMMANDS, CallChangeKind, TransferCommand
+from app.api.errors import require
 from app.api.fields import resolved
 from app.api.loaders import Found
 from app.api.metering.price import PAGED, list_of, text_of
 from app.api.paging import After, Before, Connection, Cursors, First, Last, event_cursors, window
-from app.api.parts import MetadataEntry, TransferActor
-from app.api.refusals import require
+from app.api.values import Address, MetadataEntry, TransferActor
 from app.domain import calls as telephony
 from app.domain.calls import (
     CallDirection,
@@ -74,16 +74,18 @@ class Node:
 
 
 @strawberry.type(
-    description="A call transfer: the transferer, who is on a call, hands the other parties of the call (the held"
-    " parties) over to a destination. The record shows the present state and is kept when the "
+    description="A call transfer: the transferer, who is on a call, hands the other parties of the call (the held "
+    "parties) over to a destination. The record shows the present state. It is kept after the "
     "transfer has ended."
 )
 class Transfer(Node):
     customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant).")
     type: Type = strawberry.field(description="Whether the transferer consults the destination first.")
-    transferer_call_id: ID = strawberry.field(description="The id of the transferer's call.")
+    transferer_call_id: ID = strawberry.field(
+        description="The id of the transferer's call. RFC 5589 calls the transferer the transferor."
+    )
     transferee_addresses: list[Address] = strawberry.field(
-        description="The destinations to dial, 1 to 10, in normal form. `transferee` is VoIPbin's word for the "
+        description="The destinations to dial, 1 to 10, normalised. `transferee` is VoIPbin's word for the "
         "destination. RFC 5589 calls the destination the transfer target, and the held party the "
         "transferee.",
         metadata=list_of(MOST_ADDRESSES),
@@ -95,13 +97,15 @@ class Transfer(Node):
     groupcall_id: ID | None = strawberry.field(description="The id of the groupcall that dials the destinations.")
     confbridge_id: ID = strawberry.field(description="The id of the bridge that connects the parties of the call.")
     tm_create: datetime = strawberry.field(description="When the transfer was started.")
-    tm_update: datetime = strawberry.field(description="When it last changed.")
+    tm_update: datetime = strawberry.field(description="When the transfer last changed.")
     tm_delete: datetime = strawberry.field(
         description="When the transfer was deleted. `9999-01-01T00:00:00.000000Z` if it is not deleted: see "
         "`isDeleted`."
     )
-    held_call_ids: list[ID] = strawberry.field(description="The ids of the held parties' calls.")
-    status: Status = strawberry.field(description="The present status.")
+    held_call_ids: list[ID] = strawberry.field(
+        description="The ids of the held parties' calls. RFC 5589 calls a held party the transferee."
+    )
+    status: Status = strawberry.field(description="The present status of the transfer.")
     outcome: Outcome | None = strawberry.field(description="How the transfer ends. Set from the status `ENDING` on.")
     outcome_reason: Reason | None = strawberry.field(
         description="Why the transfer was not completed. Null if it was. While `RECALLING` it says why the "
@@ -110,9 +114,7 @@ class Transfer(Node):
     disposition: Disposition | None = strawberry.field(
         description="What became of the held parties. Set if the outcome is `FAILED`."
     )
-    ended_by: Party | None = strawberry.field(
-        description="The party that brought the outcome about. Set together with `outcome`."
-    )
+    ended_by: Party | None = strawberry.field(description="Who caused the outcome. Set together with `outcome`.")
     speaking_to: SpeakingTo = strawberry.field(
         description="Whom the transferer speaks with, as decided. An event of kind `SPEAKING_TO` announces the "
         "decision. `Call.isOnHold` and `Call.muteDirection` change when the telephone exchange has "
@@ -134,9 +136,9 @@ class Transfer(Node):
     on_failure: FailurePolicy = strawberry.field(
         description="What happens to the held parties if the transferer has left and no destination answers."
     )
-    recall_attempts: int = strawberry.field(description="How often the transferer has been rung back.")
+    recall_attempts: int = strawberry.field(description="How often the transferer has been rung back so far.")
     attempts: list["DialAttempt"] = strawberry.field(
-        description="The dials so far, in their order.", metadata=list_of(MOST_ADDRESSES)
+        description="The attempts to dial a destination so far, oldest first.", metadata=list_of(MOST_ADDRESSES)
     )
     note: str | None = strawberry.field(
         description="A briefing for the destination, at most 2,000 characters.", metadata=text_of(MOST_NOTE_CHARACTERS)
@@ -147,14 +149,17 @@ class Transfer(Node):
     )
     started_by: str | None = strawberry.field(description="The subject of the token that started the transfer.")
     version: int = strawberry.field(
-        description="The number of changes, from 1. Of two responses, the one with the higher version is newer."
+        description="The version: 1 at first, and 1 more after each change. Of two responses, the one with the higher "
+        "version is newer."
     )
-    tm_ringing: datetime | None = strawberry.field(description="When a destination rang first.")
-    tm_answer: datetime | None = strawberry.field(description="When a destination answered.")
-    tm_end: datetime | None = strawberry.field(description="When the status became final.")
+    tm_ringing: datetime | None = strawberry.field(description="When a destination first rang. Null if none has rung.")
+    tm_answer: datetime | None = strawberry.field(description="When a destination answered. Null if none has.")
+    tm_end: datetime | None = strawberry.field(
+        description="When the status became final. Null while the transfer is live."
+    )
     tm_deadline: datetime | None = strawberry.field(
-        description="When the running timer fires: that of the start, the ringing, the consultation or the recall. "
-        "Null if none runs. Count down by `Viewer.now`."
+        description="When the running timer ends: the timer of the start, the ringing, the consultation or the "
+        "recall. Null if no timer runs. Use `Viewer.now` as the present time for a countdown."
     )
     record: strawberry.Private[Record]
 
@@ -177,7 +182,7 @@ class Transfer(Node):
             outcome=t.outcome,
             outcome_reason=t.outcome_reason,
             disposition=t.disposition,
-            ended_by=t.ended_by if t.outcome else None,  # while recalling it is only remembered
+            ended_by=t.ended_by if t.outcome else None,  # set while recalling, but published only with the outcome
             speaking_to=t.speaking_to,
             is_live=t.is_live,
             is_deleted=t.is_deleted,
@@ -240,16 +245,16 @@ class Transfer(Node):
         return event_connection(page, total)
 
 
-@strawberry.type(description="The dial of one destination.")
+@strawberry.type(description="One attempt to dial a destination.")
 class DialAttempt:
     address: Address = strawberry.field(description="The destination's address.")
     call_id: ID | None = strawberry.field(description="The id of the call to the destination (the leg).")
-    outcome: DialOutcome = strawberry.field(description="The result.")
+    outcome: DialOutcome = strawberry.field(description="The result of the attempt.")
     hangup_reason: CallHangupReason | None = strawberry.field(
         description="Why the call ended, as the telephone exchange reports it. Null if the call has not ended, or if "
         "the transfer ended it."
     )
-    tm_start: datetime | None = strawberry.field(description="When the dial began.")
+    tm_start: datetime | None = strawberry.field(description="When dialling began.")
     tm_end: datetime | None = strawberry.field(description="When the result was known. Null until then.")
 
     @classmethod
@@ -331,17 +336,18 @@ class TransferEvent:
 
 
 @strawberry.type(
-    description="One party's connection to the telephone exchange. Two people who talk are two calls in one bridge."
+    description="One party's connection to the telephone exchange. Two people who talk are two calls in one "
+    "bridge. Most fields and values are VoIPbin's."
 )
 class Call(Node):
     customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant).")
     external_id: str | None = strawberry.field(
-        description="The id that the telephone exchange uses, if it differs from `id`."
+        description="The id that the telephone exchange uses. Null if it is the same as `id`."
     )
     owner_id: ID | None = strawberry.field(
         description="The UUID of the agent whose call it is. Null if it is not an agent's call."
     )
-    status: CallStatus = strawberry.field(description="The present status.")
+    status: CallStatus = strawberry.field(description="The present status of the call.")
     direction: CallDirection = strawberry.field(description="Who called whom.")
     source: Address = strawberry.field(description="The calling party.")
     destination: Address = strawberry.field(description="The called party.")
@@ -351,7 +357,7 @@ class Call(Node):
     )
     is_on_hold: bool = strawberry.field(
         description="Whether the party is on hold, as the telephone exchange has confirmed it. Right after an event "
-        "of a transfer this may still be the old value. `callChanged` sends the new value; the transfer "
+        "of a transfer this may still be the old value. `callChanged` sends the new value. The transfer "
         "has no further event for it."
     )
     hangup_by: CallHangupBy | None = strawberry.field(
@@ -368,12 +374,13 @@ class Call(Node):
         "the call is connected to nobody."
     )
     version: int = strawberry.field(
-        description="The number of changes, from 1. Of two responses, the one with the higher version is newer."
+        description="The version: 1 at first, and 1 more after each change. Of two responses, the one with the higher "
+        "version is newer."
     )
-    tm_ringing: datetime | None = strawberry.field(description="When the call rang first.")
-    tm_progressing: datetime | None = strawberry.field(description="When the call was answered.")
-    tm_hangup: datetime | None = strawberry.field(description="When it ended.")
-    tm_create: datetime = strawberry.field(description="When it began.")
+    tm_ringing: datetime | None = strawberry.field(description="When the call first rang. Null if it has not rung.")
+    tm_progressing: datetime | None = strawberry.field(description="When the call was answered. Null if it was not.")
+    tm_hangup: datetime | None = strawberry.field(description="When the call ended. Null while the call is up.")
+    tm_create: datetime = strawberry.field(description="When the call began.")
     tm_update: datetime = strawberry.field(
         description="When the telephone exchange last changed the call. A change of `transfer` alone changes "
         "`version`, but not this."
@@ -413,9 +420,10 @@ class Call(Node):
         return linked(Conference.of, await info.context.loaders.conference(self.confbridge_id))
 
     @resolved(
-        "The live transfer that the call has a part in. Destinations that still ring count as well. When "
-        "this becomes another transfer or null, the call gets a new `version` and `callChanged` sends it."
-        " Follow changes within the transfer with `transferChanged`. Needs `TRANSFERS_READ`."
+        "The live transfer that the call has a part in, also as a destination that still rings. Null if "
+        "there is none. When this becomes another transfer or null, the call gets a new `version`, and "
+        "`callChanged` sends it. Follow changes within the transfer with `transferChanged`. Needs "
+        "`TRANSFERS_READ`."
     )
     async def transfer(self, info: Info) -> Transfer | None:
         found = await info.context.loaders.live_transfer(self.id)
@@ -435,7 +443,7 @@ class Call(Node):
         metadata=PAGED,
     )
     async def transfers(self, info: Info, first: First = UNSET, after: After = UNSET) -> "TransferConnection | None":
-        require(info.context.viewer, Permission.TRANSFERS_READ)  # checked first
+        require(info.context.viewer, Permission.TRANSFERS_READ)  # first: argument errors are for permitted clients
         loaders = info.context.loaders
         cursors = Cursors.of("transfers of call", self.id, self.customer_id)
         page, seq = await loaders.transfers_of_call(self.id, window(cursors.member_key, first, after))
@@ -443,23 +451,28 @@ class Call(Node):
         return transfer_connection(page, cursors, event_cursor, partial(loaders.count_transfers_of_call, self.id))
 
 
-@strawberry.type(description="The dialling of a transfer's destinations.")
+@strawberry.type(description="The calls that dial a transfer's destinations, as one group. The word is VoIPbin's.")
 class Groupcall(Node):
     customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant).")
     external_id: str | None = strawberry.field(
-        description="The id that the telephone exchange uses, if it differs from `id`."
+        description="The id that the telephone exchange uses. Null if it is the same as `id`."
     )
-    status: GroupcallStatus = strawberry.field(description="The present status.")
+    status: GroupcallStatus = strawberry.field(description="The present status of the groupcall.")
     source: Address = strawberry.field(description="The calling party that the destinations see.")
     destinations: list[Address] = strawberry.field(description="The destinations.", metadata=list_of(MOST_ADDRESSES))
     ring_method: RingMethod = strawberry.field(description="How several destinations are rung.")
-    answer_call_id: ID | None = strawberry.field(description="The id of the call of the destination that answered.")
-    call_ids: list[ID] = strawberry.field(description="The ids of the calls dialled so far, in their order.")
-    version: int = strawberry.field(
-        description="The number of changes, from 1. Of two responses, the one with the higher version is newer."
+    answer_call_id: ID | None = strawberry.field(
+        description="The id of the call of the destination that answered. Null if none has."
     )
-    tm_create: datetime = strawberry.field(description="When it began.")
-    tm_update: datetime = strawberry.field(description="When it last changed.")
+    call_ids: list[ID] = strawberry.field(
+        description="The ids of the calls so far, in the order in which they were dialled."
+    )
+    version: int = strawberry.field(
+        description="The version: 1 at first, and 1 more after each change. Of two responses, the one with the higher "
+        "version is newer."
+    )
+    tm_create: datetime = strawberry.field(description="When dialling began.")
+    tm_update: datetime = strawberry.field(description="When the groupcall last changed.")
 
     @classmethod
     def of(cls, groupcall: telephony.Groupcall) -> Self:
@@ -483,8 +496,8 @@ class Groupcall(Node):
         return linked(Call.of, await info.context.loaders.call(self.answer_call_id))
 
     @resolved(
-        "The calls dialled so far, in their order. Calls that the telephone exchange has not reported yet"
-        " are left out. Needs `CALLS_READ`.",
+        "The calls so far, in the order in which they were dialled. Calls that the telephone exchange has "
+        "not reported yet are left out. Needs `CALLS_READ`.",
         metadata=list_of(MOST_ADDRESSES),
     )
     async def calls(self, info: Info) -> list[Call] | None:
@@ -495,21 +508,25 @@ class Groupcall(Node):
         return linked(Transfer.of, await info.context.loaders.transfer_of_groupcall(self.id))
 
 
-@strawberry.type(description="A bridge: it connects calls, so that their parties hear each other.")
+@strawberry.type(
+    description="A bridge: it connects calls, so that their parties hear each other. Fields named `confbridgeId` "
+    "have its id: VoIPbin calls it a conference bridge."
+)
 class Conference(Node):
     customer_id: ID = strawberry.field(description="The UUID of the customer (the tenant).")
     external_id: str | None = strawberry.field(
-        description="The id that the telephone exchange uses, if it differs from `id`."
+        description="The id that the telephone exchange uses. Null if it is the same as `id`."
     )
     type: ConferenceType = strawberry.field(description="The rule by which the bridge ends.")
-    status: ConferenceStatus = strawberry.field(description="The present status.")
+    status: ConferenceStatus = strawberry.field(description="The present status of the bridge.")
     name: str = strawberry.field(description="The name. Empty if the bridge has none.")
     version: int = strawberry.field(
-        description="The number of changes, from 1. Of two responses, the one with the higher version is newer."
+        description="The version: 1 at first, and 1 more after each change. Of two responses, the one with the higher "
+        "version is newer."
     )
     tm_create: datetime = strawberry.field(description="When the bridge was set up.")
-    tm_update: datetime = strawberry.field(description="When it last changed.")
-    tm_end: datetime | None = strawberry.field(description="When it ended.")
+    tm_update: datetime = strawberry.field(description="When the bridge last changed.")
+    tm_end: datetime | None = strawberry.field(description="When the bridge ended. Null until then.")
 
     @classmethod
     def of(cls, conference: telephony.Conference) -> Self:
@@ -537,8 +554,8 @@ class Conference(Node):
 @strawberry.type(description="A page of a list of transfers.")
 class TransferConnection(Connection[Transfer]):
     event_cursor: str = strawberry.field(
-        description="A position in the event log that is not later than this page. Subscribe to `transferEvents` "
-        "after it to miss nothing that happened since."
+        description="A position in the event log that is not later than this page. Pass it as `after` to "
+        "`transferEvents` to miss no event since then."
     )
 
 

@@ -1,4 +1,4 @@
-"""Pages of lists: filters, keyset cursors, counts. A deep page costs no more than the first: an index finds it."""
+"""Pages of lists: keyset cursors and counts. A deep page costs no more than the first: an index finds it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping

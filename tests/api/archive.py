@@ -1,4 +1,4 @@
-"""A database with what a test puts there, and the API over it."""
+"""A database that a test fills, and the API on top of it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -33,7 +33,7 @@ SCHEMA = build_schema()
 
 
 class WatchedBroker(MemoryBroker):
-    """Tells when somebody waits for a wake-up, and how many listen."""
+    """A broker that shows whether a listener waits for a wake-up, and the number of listeners."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Archive:
         self.services = Services(database, use_cases, None, self.broker, lambda: NOON)
 
     async def keep(self, *values: Transfer | Call | Conference) -> None:
-        """Transfers come with the event that started them and their groupcall."""
+        """Store these objects. A transfer is stored with its first event and its groupcall."""
         async with self.database.writing() as connection:
             for value in values:
                 if isinstance(value, Call):
@@ -80,7 +80,7 @@ class Archive:
         await self.wake(*{value.customer_id for value in values})
 
     async def change(self, before: Transfer, *steps: dict[str, Any]) -> Transfer:
-        """Each step is a version and an event."""
+        """Change a transfer. Each step makes one version and one event."""
         async with self.database.writing() as connection:
             for step in steps:
                 at = before.tm_update + timedelta(seconds=1)
@@ -102,20 +102,20 @@ class Archive:
         return await SCHEMA.execute(document, variable_values=variables, context_value=self.context(who))
 
     async def ask(self, document: str, who: Viewer = ANYBODY, **variables: Any) -> Any:
-        """The data of an answer without errors."""
+        """Return the data of a response that has no errors."""
         result = await self.answer(document, who, **variables)
         assert not result.errors, result.errors
         return result.data
 
     async def codes(self, document: str, who: Viewer = ANYBODY, **variables: Any) -> list[str]:
-        """Of the errors of an answer."""
+        """Return the codes of the errors of a response."""
         return [code(error) for error in (await self.answer(document, who, **variables)).errors or []]
 
     @asynccontextmanager
     async def following(
         self, document: str, who: Viewer = ANYBODY, **variables: Any
     ) -> AsyncIterator[AsyncGenerator[Any]]:
-        """The first field of each event."""
+        """Yield the value of the first field of each event."""
         context = self.context(who)
         results = cast(Any, await SCHEMA.stream(document, variable_values=variables, context_value=context))
         stream = _fields(results)
@@ -126,7 +126,7 @@ class Archive:
             await results.aclose()
 
     async def refusal(self, document: str, who: Viewer = ANYBODY, **variables: Any) -> str:
-        """The code of the error with which a subscription fails before any event."""
+        """Return the code of the error with which a subscription is refused before any event."""
         results = cast(Any, await SCHEMA.stream(document, variable_values=variables, context_value=self.context(who)))
         first = [result async for result in results]
         assert len(first) == 1
@@ -152,7 +152,7 @@ class Statement(NamedTuple):
 
 @contextmanager
 def statements() -> Iterator[list[Statement]]:
-    """What the database is asked meanwhile, by whomever."""
+    """Record every statement that any database runs in the meantime."""
     heard: list[Statement] = []
 
     def hear(connection: Any, cursor: Any, sql: str, parameters: Any, *_: Any) -> None:

@@ -21,7 +21,7 @@ async def make(path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made once: the migrations take longer than most tests."""
+    """A migrated database. It is made once, because the migrations take longer than most tests."""
     path = tmp_path_factory.mktemp("archive") / "empty.sqlite3"
     asyncio.run(make(path))
     return path

@@ -18,7 +18,7 @@ PAGE = """query ($id: ID!, $first: Int, $after: String, $last: Int, $before: Str
 
 
 async def live_through(archive: Archive, **changes: Any) -> Transfer:
-    """Five versions. Another transfer's events lie between them in the log."""
+    """Give a transfer five versions. The log has events of another transfer between them."""
     t = transfer(Status.STARTING, **changes)
     other = transfer(
         Status.FAILED, id=uid("other"), confbridge_id=uid("elsewhere"), transferer_call_id=uid("x"), attempts=()

@@ -1,4 +1,4 @@
-"""What clients hand in is made the least of."""
+"""Inputs are reduced to what they need: a filter has no duplicates."""
 
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ F = TypeVar("F", TransferFilter, TransferEventFilter, CallFilter)
 
 
 def filled(kind: type[F], **given: Any) -> F:
-    """As GraphQL makes it: what is left out is null."""
+    """Return the input as GraphQL makes it: absent fields are null."""
     return kind(**{field.name: None for field in fields(kind)} | given)
 
 

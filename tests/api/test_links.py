@@ -1,4 +1,4 @@
-"""Links: each leads where it says, and a page of many costs as many statements as a page of few."""
+"""Links: each leads to the right object, and a large page needs no more statements than a small one."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,7 +28,7 @@ fragment Party on Call {
 }"""
 
 
-MOST_STATEMENTS = 24  # 16 or so: it varies by what is in time for which batch
+MOST_STATEMENTS = 24  # about 16: the number depends on which loads fall into the same batch
 
 
 async def keep_whole_transfers(archive: Archive, count: int) -> None:
@@ -131,7 +131,7 @@ async def test_a_link_shows_a_deleted_transfer(archive: Archive) -> None:
 
 
 async def test_fields_of_one_name_and_two_types_stand_side_by_side_with_aliases(archive: Archive) -> None:
-    """As the descriptions of `Node` and app/api/README.md say."""
+    """The aliases are those in the description of `Node` and in app/api/README.md."""
     await archive.keep(transfer(), call())
     fields = "... on Transfer { transferStatus: status } ... on Call { callStatus: status }"
     query = f"query ($a: ID!, $b: ID!) {{ a: node(id: $a) {{ {fields} }} b: node(id: $b) {{ {fields} }} }}"

@@ -32,7 +32,7 @@ CALLS = "query ($filter: CallFilter) { calls(filter: $filter, first: 100) { node
 
 
 def ended_transfer(number: int, status: Status = Status.FAILED, **changes: Any) -> Transfer:
-    """Two each start in the same microsecond: ids decide between them."""
+    """Return an ended transfer. Two transfers each start in the same microsecond, so their ids decide the order."""
     at = NOON + timedelta(seconds=number // 2)
     own: dict[str, Any] = {
         name: uid(f"{name} {number}") for name in ("transferer_call_id", "confbridge_id", "groupcall_id")
@@ -41,7 +41,7 @@ def ended_transfer(number: int, status: Status = Status.FAILED, **changes: Any) 
 
 
 async def keep_ended(archive: Archive, count: int) -> list[str]:
-    """Their ids, newest first."""
+    """Store so many ended transfers, and return their ids, newest first."""
     made = [ended_transfer(number) for number in range(count)]
     await archive.keep(*made)
     return [t.id for t in sorted(made, key=lambda t: (t.tm_create, t.id), reverse=True)]
@@ -65,7 +65,7 @@ async def test_every_page_is_the_slice_that_the_arguments_say(archive: Archive, 
             assert [edge["node"]["id"] for edge in page["edges"]] == wanted
             assert page["totalCount"] == 5
             if start > end:
-                continue  # the bounds exclude each other: nothing lies between them, and nothing is before or after it
+                continue  # there is nothing between these bounds, so there is nothing before or after it either
             low = start if name == "first" else end - len(wanted)
             high = low + len(wanted)
             assert page["pageInfo"] == {
@@ -334,7 +334,7 @@ async def test_reads_at_the_same_time_do_not_disturb_each_other(archive: Archive
 
 
 async def test_a_wallboard_counts_two_spans_of_time_and_pays_for_what_it_has_counted(archive: Archive) -> None:
-    """And twenty wallboards at once are not throttled."""
+    """Twenty wallboards at once are not throttled."""
     await keep_ended(archive, 3)
     executor = executing.executor_of(build_schema())
     query = """query ($day: DateTime!, $hour: DateTime!) {

@@ -1,4 +1,4 @@
-"""Payloads: the present state, what stood in the way, and who may see which. Whole lives are told in the stories."""
+"""Payloads: the present state, the reasons of a refusal, and who may see them. tests/stories has whole lives."""
 
 from dataclasses import replace
 from typing import Any
@@ -95,7 +95,7 @@ SPOILED: dict[str, Any] = {
 
 
 async def test_a_refusal_names_everything_that_is_wrong_with_the_form(archive: Archive) -> None:
-    """Although the call can't be transferred either: that is asked of the database when the form is right."""
+    """The call can't be transferred either, but that is checked in the database, and only once the form is right."""
     with statements() as asked:
         refused = await start(archive, **SPOILED)
     assert asked == []
@@ -229,7 +229,7 @@ async def test_mutations_of_one_request_see_what_came_before(archive: Archive) -
 
 
 class Toy:
-    """A simulation that only says no."""
+    """A simulation that refuses everything but calls."""
 
     async def call(self, *_: Any) -> SimulatedCall:
         return SimulatedCall(TRANSFERER, HELD, BRIDGE)

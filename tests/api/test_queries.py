@@ -1,4 +1,4 @@
-"""Single look-ups, rights, and what is seen of another customer: nothing."""
+"""Lookups by id, permissions, and that nothing of another customer is visible."""
 
 import pytest
 

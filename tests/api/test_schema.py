@@ -1,4 +1,4 @@
-"""The schema as it is published."""
+"""The published schema."""
 
 from pathlib import Path
 

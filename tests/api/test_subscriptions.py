@@ -1,4 +1,4 @@
-"""Subscriptions: what is delivered, where they begin and end, and that they leave nothing behind."""
+"""Subscriptions: what they deliver, where they begin and end, and that they leave nothing behind."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -41,7 +41,7 @@ def seen(changes: list[Any]) -> dict[str, tuple[Any, ...]]:
 
 
 async def is_quiet(archive: Archive, stream: AsyncGenerator[Any]) -> bool:
-    """Whether it waits for a wake-up with nothing to say before. It has ended then."""
+    """Return whether the stream waits for a wake-up and sends nothing before. This ends the stream."""
     coming = asyncio.ensure_future(anext(stream))
     idle = asyncio.ensure_future(archive.broker.waiting.wait())
     done, _ = await asyncio.wait([coming, idle], timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -171,7 +171,7 @@ class TestTransferEvents:
                 assert [event["version"] for event in events if event["transferId"] == t.id] == list(range(1, 12))
 
     async def _read_all(self, archive: Archive) -> list[Any]:
-        """55 events, with the stream cut and taken up again after every 9."""
+        """Read 55 events. The stream is cut after every 9 events and resumed by its cursor."""
         events: list[Any] = []
         cursor = event_cursors(CUSTOMER).encode(0)
         while len(events) < 55:

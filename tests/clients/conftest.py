@@ -56,7 +56,7 @@ def client(demo: Served) -> Client:
 
 @pytest.fixture
 async def run(recipes: Path) -> AsyncIterator[Run]:
-    """Starts programs that use the recipes. What still runs after the test is ended."""
+    """Starts programs that use the recipes. Programs that still run after the test are ended."""
     programs = Run(recipes)
     yield programs
     await programs.end()

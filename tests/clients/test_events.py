@@ -1,4 +1,4 @@
-"""The recipes' subscriptions: what a follower hears over connections that are cut, and of refusals."""
+"""The recipes' subscriptions: events over connections that are cut, and refusals."""
 
 import asyncio
 import sys
@@ -37,7 +37,7 @@ async def test_a_follower_misses_nothing_and_hears_nothing_twice(
 
 
 async def _heard_over_cuts(follower: Program, desk: Desk, wire: Wire) -> list[Json]:
-    """What it hears of one transfer, from the start to the end, while the wire is cut at its every other step."""
+    """Return the events of one transfer, from start to end. The connection is cut at every other step."""
     transfer = await desk.start(await desk.talk(), "0101")
     heard: list[Json] = []
     while not heard or heard[-1]["status"] != "COMPLETED":
@@ -64,7 +64,7 @@ async def test_followers_whose_token_expires_sign_in_with_a_fresh_one(run: Run, 
 
 @asynccontextmanager
 async def in_python(client: Client, short: str, after: str) -> AsyncIterator[tuple[asyncio.Event, asyncio.Task[Json]]]:
-    """A follower that signs in with a short-lived token, and then with a fresh one; its first event."""
+    """Start a follower that signs in with a short-lived token, and then with a fresh one. Yield its first event."""
     again, tokens = asyncio.Event(), iter([short])
 
     def sign_in() -> str:
@@ -88,7 +88,7 @@ async def test_a_follower_with_a_bad_cursor_gives_up(run: Run, client: Client, w
 
 
 async def _gives_up(follower: Program) -> bytes:
-    """What it says before it ends by itself."""
+    """Return the lines that the follower prints before it ends by itself."""
     async with asyncio.timeout(SECONDS):
         said, complaint = await follower.process.communicate()
     return said + complaint

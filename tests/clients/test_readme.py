@@ -1,4 +1,4 @@
-"""The page of the recipes: what it links is there, and what is there is linked."""
+"""The page of the recipes: every link leads to a file, and every recipe is linked."""
 
 import re
 

@@ -12,7 +12,7 @@ from tests.stories.desk import Desk
 pytestmark = pytest.mark.slow
 
 SOON = 30_000
-"""Milliseconds in which the page shows what is expected, on a machine that is busy."""
+"""Milliseconds in which the page must show the expected text, on a busy machine."""
 
 
 async def test_a_page_that_calls_through_the_proxy_of_vite(
@@ -30,7 +30,7 @@ async def test_a_page_that_calls_from_the_dev_server(
 
 
 async def _transfers(browser: Browser, url: str, client: Client) -> None:
-    """A person pages, sees a transfer start, completes it, and looks at its steps; the console says nothing."""
+    """A user pages, sees a transfer start, completes it and opens its history. The console stays empty."""
     desk = Desk(client)
     for _ in range(3):
         await desk.until_ended(await desk.start(await desk.talk(), "0102"))

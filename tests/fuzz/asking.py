@@ -1,4 +1,4 @@
-"""A client that sends anything and holds the server to its word: an answer in JSON, and never a fault."""
+"""A client that sends any input and checks that the response is JSON and no fault."""
 
 from collections import Counter
 from itertools import cycle
@@ -11,7 +11,7 @@ from tests.serving import TLS, Json, token
 
 MASKED = {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "EXECUTION_TIMEOUT"}
 SUBJECTS = 100
-"""Who ask in turn: each has a budget of its own, and a throttled request finds out nothing."""
+"""Subjects that take turns. Each has its own budget, since a throttled request tests nothing."""
 
 
 class Asker:
@@ -25,7 +25,7 @@ class Asker:
         return f"Bearer {next(self._tokens)}"
 
     def ask(self, query: str, variables: object = None) -> Json:
-        """The answer, if it is a decent one."""
+        """Return the response, after checking it."""
         asked = {"query": query, "variables": variables}
         answer = self._http.post("/graphql", json=asked, headers={"Authorization": self.authorization()})
         return self.check(answer.status_code, answer.content, asked)

@@ -1,4 +1,4 @@
-"""One server process that all fuzzing goes against, and who asks it."""
+"""One server process for all fuzzing, and its client."""
 
 from collections.abc import Iterator
 

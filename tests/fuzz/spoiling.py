@@ -1,4 +1,4 @@
-"""Makes bad octets of good ones."""
+"""Malformed octets, made from good ones."""
 
 from collections.abc import Sequence
 from random import Random
@@ -11,7 +11,7 @@ ODD = (
 
 
 class Spoiler:
-    """Of these good ones; the same seed, the same bad ones."""
+    """A source of malformed octets, made from `good`. The same seed gives the same octets."""
 
     def __init__(self, seed: int, good: Sequence[bytes]) -> None:
         self.dice = Random(seed)
@@ -34,5 +34,5 @@ class Spoiler:
         return self.dice.choice((b"", octets * 2, noise, others, self.dice.choice(ODD) + octets, self._flipped(octets)))
 
     def _flipped(self, octets: bytes) -> bytes:
-        """By one bit."""
+        """Flip one bit of the first octet."""
         return bytes([octets[0] ^ 1 << self.dice.randrange(8)]) + octets[1:] if octets else b""

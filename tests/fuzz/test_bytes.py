@@ -39,7 +39,7 @@ START = {
 ASKED: list[dict[str, object]] = [
     {"query": TRANSFERS, "variables": {"first": 2, "statuses": ["RINGING"]}, "operationName": "Page"},
     {"query": "{ __schema { types { name fields { name } } } }", "extensions": {"a": [1, 2, {}]}},
-    # Refused, or calls without end would hide what the server itself holds on to.
+    # This call is refused: real calls would stay, and would hide a leak in the server.
     {"query": CALLED, "variables": {"input": {"caller": tel("+15551230000"), "agent": tel("+1")}}},
     {"query": STARTED, "variables": {"input": START}},
     {"query": '{ node(id: "\\u0041\\n") { __typename ... on Call @include(if: true) { id } } }'},
@@ -74,12 +74,12 @@ def test_bodies_and_addresses(server: Watched, asker: Asker, soak: bool) -> None
 
 
 def wrapped(document: bytes) -> bytes:
-    """In a body that is as it should be."""
+    """Return a well-formed body with this document."""
     return json.dumps({"query": document.decode(errors="replace")}).encode()
 
 
 def request(spoiler: Spoiler, octets: bytes) -> tuple[str, str, bytes | None, str]:
-    """Method, path, body and content type."""
+    """Return the method, path, body and content type of a request."""
     if spoiler.dice.random() < 0.1:
         return "GET", f"/graphql?query={quote(octets[:5_000])}", None, JSON_TYPES[0]
     return "POST", "/graphql", octets, spoiler.dice.choices(JSON_TYPES, (20, 1, 1, 1))[0]
@@ -101,7 +101,7 @@ def test_frames(server: Watched, asker: Asker, soak: bool) -> None:
 
 
 def conversation(messages: Spoiler, frames: Spoiler, asker: Asker) -> bytes:
-    """Frames, the last of which is not as it should be: what it says, or the frame itself."""
+    """Return the bytes of some frames. The last is malformed: its message, or the frame itself."""
     greeting = {"type": "connection_init", "payload": {"Authorization": asker.authorization()}}
     said = [frame(json.dumps(greeting).encode())] if messages.dice.random() < 0.9 else []
     said += [frames.good() for _ in range(messages.dice.randrange(4))]
@@ -110,14 +110,14 @@ def conversation(messages: Spoiler, frames: Spoiler, asker: Asker) -> bytes:
 
 
 def frame(payload: bytes) -> bytes:
-    """A text frame; masked, as a client's must be."""
+    """Return a text frame. It is masked, as a client's must be."""
     mask, size = b"\x01\x02\x03\x04", len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
     return b"\x81" + length + mask + bytes(octet ^ mask[n % 4] for n, octet in enumerate(payload))
 
 
 def spoken(port: int, said: bytes) -> int | None:
-    """By which code the server closes a socket on which this is said, and nothing after it. None: without a word."""
+    """Send these bytes and no more, and return the server's close code. None: it closes without one."""
     uri = parse_uri(f"ws://127.0.0.1:{port}/graphql")
     client = ClientProtocol(uri, subprotocols=[Subprotocol("graphql-transport-ws")])
     client.send_request(client.connect())
@@ -125,7 +125,7 @@ def spoken(port: int, said: bytes) -> int | None:
         connection.sendall(b"".join(client.data_to_send()))
         while client.state is State.CONNECTING:
             client.receive_data(heard(connection))
-        with suppress(ConnectionError):  # it has closed already
+        with suppress(ConnectionError):  # the server has closed already
             connection.sendall(said)
             connection.shutdown(socket.SHUT_WR)
             while octets := connection.recv(65_536):

@@ -1,4 +1,4 @@
-"""Documents and variables from the schema: right ones, and ones with a single thing wrong."""
+"""Documents and variables from the schema: valid ones, and ones with a single mistake."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ ODD = ("", " ", "\0", "\u202e", "𝄞", "'; DROP TABLE transfers; --", "%", "a" 
 
 @pytest.fixture
 def known(asker: Asker) -> tuple[str, ...]:
-    """Ids and cursors of what there is."""
+    """Return ids and cursors that exist."""
     talks = [
         asker.ask(CALLED, {"input": {"caller": tel(f"+155570{n:05}"), "agent": tel("+15557000002")}}) for n in range(6)
     ]
@@ -43,7 +43,7 @@ def known(asker: Asker) -> tuple[str, ...]:
 
 
 def checked(examples: int, draw: st.SearchStrategy[Any], check: Callable[[Any], Json]) -> None:
-    """Each of so many examples, the same ones every time."""
+    """Check so many examples. They are the same in every run."""
 
     @seed(examples)
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -86,7 +86,7 @@ def test_variables(server: Watched, asker: Asker, known: tuple[str, ...], soak: 
 
 
 def values(type_: GraphQLInputType, known: tuple[str, ...]) -> st.SearchStrategy[object]:
-    """Most often of this type."""
+    """Draw values that mostly have this type."""
     return st.integers(0, 19).flatmap(lambda dice: of_type(type_, known) if dice else anything(known))
 
 

@@ -20,7 +20,7 @@ async def make(path: Path, *settlers: tuple[Tenant, Tenant]) -> None:
 
 @pytest.fixture(scope="session")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with us and them. Made once, and copied for each test."""
+    """A database with both tenants. It is made once and copied for each test."""
     path = tmp_path_factory.mktemp("crowded") / "transfers.sqlite3"
     asyncio.run(make(path, (US, THEM), (THEM, US)))
     return path
@@ -28,7 +28,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lonely(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same without them. Ours that point at theirs are there all the same, and point nowhere."""
+    """The same database without the other tenant. Our rows that point at theirs are there, and point at nothing."""
     path = tmp_path_factory.mktemp("lonely") / "transfers.sqlite3"
     asyncio.run(make(path, (US, THEM)))
     return path
@@ -50,13 +50,13 @@ def copied(tmp_path: Path) -> Open:
 
 @pytest.fixture
 async def both(crowded: Path, copied: Open) -> AsyncIterator[Estate]:
-    """Where we and they live."""
+    """An API over the database with both tenants."""
     async with Estate(copied(crowded)).open() as estate:
         yield estate
 
 
 @pytest.fixture
 async def alone(lonely: Path, copied: Open) -> AsyncIterator[Estate]:
-    """Where we live, and they don't."""
+    """An API over the database with our tenant alone."""
     async with Estate(copied(lonely)).open() as estate:
         yield estate

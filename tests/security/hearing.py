@@ -1,4 +1,4 @@
-"""What an API says to somebody, and where a subscription has come to."""
+"""Responses of the API to a viewer, and the messages of a subscription until it waits."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from tests.security.walk import Json
 from tests.security.world import EXECUTOR, Estate, Tenant
 
 Told = tuple[Any, list[Any]]
-"""The data and the errors of an answer."""
+"""The data and the errors of a response."""
 
 
 async def told(estate: Estate, who: Viewer, text: str, **variables: Any) -> Told:
@@ -19,13 +19,13 @@ async def told(estate: Estate, who: Viewer, text: str, **variables: Any) -> Told
 
 
 def whole(name: str, it: Tenant, variables: Json) -> list[Json]:
-    """What to ask a subscription: from now on, and from the beginning where that can be asked for."""
+    """Return the variables to subscribe with: from now on and, where it is possible, from the beginning."""
     start = {"after": event_cursors(it.customer).encode(0)}
     return [variables, {**variables, **start}] if name == "transferEvents" else [variables]
 
 
 async def heard(estate: Estate, who: Viewer, text: str, **variables: Any) -> list[Told]:
-    """All that a subscription has to say by now."""
+    """Return every message that a subscription sends until it waits or ends."""
     results = executing.stream(EXECUTOR, text, estate.context(who), **variables)
     said: list[Told] = []
     try:
@@ -37,7 +37,7 @@ async def heard(estate: Estate, who: Viewer, text: str, **variables: Any) -> lis
 
 
 async def next_unless_quiet(estate: Estate, results: Any) -> Any:
-    """None when it waits for something to happen, or has ended."""
+    """Return the next message. None: the subscription waits for a wake-up, or has ended."""
     estate.broker.waiting.clear()
     coming = asyncio.ensure_future(anext(results, None))
     idle = asyncio.ensure_future(estate.broker.waiting.wait())

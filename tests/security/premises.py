@@ -1,4 +1,4 @@
-"""The server as it is put together for production, listening in this process."""
+"""The production server, listening in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ class Premises:
     settings: Settings
 
     def client(self, **headers: str) -> httpx.AsyncClient:
-        """Signed in, unless it is said otherwise."""
+        """Return a client with a token, unless `headers` say otherwise."""
         signed_in = {"Authorization": f"Bearer {token()}", "Accept": RESPONSE}
         return httpx.AsyncClient(base_url=self.url, headers={**signed_in, **headers}, verify=TLS, timeout=30)
 
@@ -35,7 +35,7 @@ class Premises:
 
 @asynccontextmanager
 async def premises(folder: Path, is_demo: bool = False, **given: Any) -> AsyncIterator[Premises]:
-    """`given` are settings. Whatever host they name, it listens on loopback."""
+    """Run a server with these settings. It listens on loopback, whatever host they name."""
     url = f"sqlite+aiosqlite:///{folder / 'transfers.sqlite3'}"
     settings = Settings(database_url=url, auth_secret=SecretStr(SECRET), **given)
     built = build_server(settings, is_demo)
@@ -43,7 +43,7 @@ async def premises(folder: Path, is_demo: bool = False, **given: Any) -> AsyncIt
     server = DrainingServer(configure(built.app, built.limits), built.endpoint.drain, 5)
     serving = asyncio.create_task(server.serve([listener]))
     try:
-        async with asyncio.timeout(20):  # two that migrate in one process at once would take each other's connection
+        async with asyncio.timeout(20):  # two migrations at once in one process would share a connection
             await built.house.recovery.caught_up.wait()
         yield Premises(f"http://127.0.0.1:{listener.getsockname()[1]}", settings)
     finally:

@@ -1,6 +1,6 @@
-"""Known attacks on GraphQL servers, against this one as it is put together: each is refused, and cheaply.
+"""Known attacks on GraphQL servers, against the production server: each is refused, at little cost.
 
-The section "Security" of app/server/README.md says which test is for which attack.
+The section "Security" of app/server/README.md names the tests of each attack.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from tests.serving import Json, token
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CPU_SECONDS = 1.0
-"""Of client and server together. The cheapest of these documents takes a bare server longer."""
+"""The most CPU time of client and server together. Without limits, the cheapest of these documents takes more."""
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -47,7 +47,7 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Premi
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def beyond_loopback(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Premises]:
-    """With the settings of a server that anybody can reach."""
+    """A server with the settings for a public address."""
     async with premises(tmp_path_factory.mktemp("beyond"), host="0.0.0.0") as house:
         yield house
 
@@ -60,7 +60,7 @@ async def cheaply() -> AsyncIterator[None]:
 
 
 async def refusals(house: Premises, query: str, status: int = 400) -> list[tuple[str, str]]:
-    """Code and message of each error."""
+    """Return the code and the message of each error."""
     async with cheaply(), house.client() as client:
         answer = await client.post("/graphql", json={"query": query})
     assert answer.status_code == status, answer.text
@@ -81,7 +81,7 @@ def aliases(count: int) -> str:
 
 
 def fan_out(levels: int, width: int) -> str:
-    """width ** levels objects, by a fragment for each level."""
+    """Return a document of width ** levels objects, with one fragment for each level."""
     each = "fragment F%d on Transfer{%s}"
     spread = [" ".join(f"a{w}:previousTransfer{{...F{n + 1}}}" for w in range(width)) for n in range(levels)]
     fragments = "".join(each % (n, inner) for n, inner in enumerate(spread))
@@ -118,7 +118,7 @@ async def test_a_fan_out_of_lists(house: Premises) -> None:
 
 
 async def test_a_page_size_in_disguise(house: Premises) -> None:
-    """An Int may be written 100.0, and is the page size that it is."""
+    """A variable of type Int may be 100.0, and counts as a page size of 100."""
     inner = "id"
     for _ in range(3):
         inner = f"events(first: $n) {{ nodes {{ transfer {{ {inner} }} }} }}"
@@ -129,7 +129,7 @@ async def test_a_page_size_in_disguise(house: Premises) -> None:
 
 
 async def test_long_texts_again_and_again(house: Premises) -> None:
-    """Of a few hundred megabytes, for a document of one kilobyte."""
+    """The response would have a few hundred megabytes, for a document of one kilobyte."""
     notes = " ".join(f"n{n}: note" for n in range(99))
     inner = f"events(first: 25) {{ nodes {{ transfer {{ {notes} }} }} }}"
     query = f'{{ transfer(id: "") {{ events(first: 24) {{ nodes {{ transfer {{ {inner} }} }} }} }} }}'
@@ -161,7 +161,7 @@ async def test_a_deep_document(house: Premises) -> None:
 
 
 async def test_an_empty_selection(house: Premises) -> None:
-    """Valid by now, and nothing special."""
+    """The document is valid today, and is nothing special."""
     async with house.client() as client:
         answer = await client.post("/graphql", json={"query": "{viewer{}}"})
     assert answer.json()["data"] == {"viewer": {}}
@@ -182,7 +182,7 @@ async def test_the_same_field_six_thousand_times(house: Premises) -> None:
 
 
 async def test_a_hundred_fragments_of_the_same_fields(house: Premises) -> None:
-    """Core compares the fields of each with those of each."""
+    """graphql-core compares the fields of every fragment with those of every other one."""
     fragments = "".join(f"fragment f{n} on Transfer{{id note type status isLive version}}" for n in range(105))
     spreads = " ".join(f"...f{n}" for n in range(105))
     assert await codes(house, f'{{transfer(id:""){{{spreads}}}}}{fragments}') == ["TOO_MANY_SPREADS"]
@@ -248,7 +248,7 @@ async def test_nor_are_there_any_on_a_socket(beyond_loopback: Premises) -> None:
 
 @pytest.mark.parametrize("suggestions", [True, False])
 async def test_a_hundred_misspelt_names(house: Premises, beyond_loopback: Premises, suggestions: bool) -> None:
-    """Each is looked for among all names of the schema: where suggestions are given, to give few."""
+    """A suggestion for each name searches all names of the schema, so few errors are reported."""
     query = "{" + " ".join(f"...on SimulateAnswerInp{n}{{id}}" for n in range(101)) + "}"
     found = await refusals(house if suggestions else beyond_loopback, query)
     assert len(found) < 10
@@ -268,7 +268,7 @@ async def test_a_page_on_loopback_signs_nobody_in_without_a_demo(house: Premises
 
 
 async def test_trusted_documents_are_not_to_be_had_by_a_client(house: Premises) -> None:
-    """Nothing that a client sends is kept to be run by its hash."""
+    """The server stores no document of a client to run it by its hash."""
     hashed = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
     async with house.client() as client:
         both = await client.post("/graphql", json={"query": "{__typename}", "extensions": hashed})
@@ -281,7 +281,7 @@ async def test_trusted_documents_are_not_to_be_had_by_a_client(house: Premises) 
 
 
 async def test_only_trusted_documents(tmp_path: Path) -> None:
-    """Where the operator says so: no other document runs, introspection included."""
+    """With this setting no other document runs, and neither does introspection."""
     known = "query Mine { viewer { customerId } }"
     (folder := tmp_path / "documents").mkdir()
     (folder / "mine.graphql").write_text(known)
@@ -323,7 +323,7 @@ async def test_a_body_that_is_a_weapon(house: Premises, name: str) -> None:
 
 @asynccontextmanager
 async def opened(house: Premises, bearer: str | None = "") -> AsyncIterator[ClientConnection]:
-    """Signed in with this token: one with every permission when it is empty, and not at all when there is none."""
+    """Open a socket and sign in with this token. Empty: a token with every permission. None: don't sign in."""
     protocols = [Subprotocol("graphql-transport-ws")]
     async with connect(house.socket_url, subprotocols=protocols, compression=None) as socket:
         if bearer is not None:
@@ -362,7 +362,7 @@ async def test_a_flood_of_subscriptions_on_many_sockets(tmp_path: Path) -> None:
 
 
 async def test_a_flood_of_sockets() -> None:
-    """The limits are of 2,000; here there are two."""
+    """The default limits are 2,000. Here they are two."""
     assert (TransportLimits().address_connections, TransportLimits().customer_connections) == (2_000, 2_000)
     for limits in (TransportLimits(address_connections=2), TransportLimits(customer_connections=2)):
         async with site(limits) as running, AsyncExitStack() as stack:
@@ -377,7 +377,7 @@ async def test_a_flood_of_sockets() -> None:
 
 
 async def greeted(socket: ClientConnection) -> str | int | None:
-    """The type of the answer, or the code by which the socket is closed."""
+    """Return the type of the response, or the code with which the socket is closed."""
     try:
         await say(socket, type="connection_init", payload=authorization())
         return str((await hear(socket))["type"])
@@ -390,7 +390,7 @@ async def test_a_document_that_multiplies_by_socket(house: Premises) -> None:
         await say(socket, type="subscribe", id="1", payload={"query": fan_out(18, 2)})
         message = await hear(socket)
         assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "QUERY_TOO_DEEP")
-        await say(socket, type="ping")  # the socket goes on
+        await say(socket, type="ping")  # the socket stays open
         assert await hear(socket) == {"type": "pong"}
 
 
@@ -404,7 +404,7 @@ async def test_a_frame_that_is_a_weapon(house: Premises, frame: str) -> None:
 
 async def test_a_frame_of_5_mb(house: Premises) -> None:
     async with opened(house) as socket:
-        with suppress(ConnectionClosed):  # perhaps before it is all sent
+        with suppress(ConnectionClosed):  # the server may close before all is sent
             await socket.send("x" * 5_000_000)
         await socket.wait_closed()
         assert socket.close_code == 1009
@@ -431,7 +431,7 @@ async def test_a_socket_without_a_token_runs_nothing(house: Premises) -> None:
         assert socket.close_code == 4401
 
 
-# --- requests that a page of another origin can have a browser send
+# --- requests that a page of another origin can make a browser send
 
 
 QUERY = {"query": "{viewer{customerId}}"}
@@ -439,7 +439,7 @@ QUERY = {"query": "{viewer{customerId}}"}
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 async def test_a_simple_post(house: Premises, kind: str) -> None:
-    """What needs no preflight: refused with a token, and all the more with what a browser sends by itself."""
+    """A content type without a preflight is refused, with a token and with the cookies that a browser sends."""
     body = json.dumps(QUERY).encode()
     async with house.client() as client:
         answer = await client.post("/graphql", content=body, headers={"Content-Type": kind})
@@ -499,7 +499,7 @@ async def test_a_fault_tells_nothing_of_itself(tmp_path_factory: pytest.TempPath
 
 
 async def test_who_spends_more_than_the_budget_has_to_wait(house: Premises) -> None:
-    """A subscription pays for its start as it asks, so four such cost more than can be saved up."""
+    """A subscription pays for its start by its price, so four of these cost more than the budget holds."""
     query = "subscription{transferEvents{transfer{heldCalls{transfers(first:9){nodes{heldCalls{id}}}}}}}"
     async with opened(house, bearer=token(subject="spender")) as socket:
         for number in range(5):
@@ -511,7 +511,7 @@ async def test_who_spends_more_than_the_budget_has_to_wait(house: Premises) -> N
 
 
 async def test_to_count_long_lists_again_and_again(tmp_path: Path) -> None:
-    """The budget pays for one count. Twenty more in a document wait for it to be restored, and others are refused."""
+    """The budget pays for one count. Twenty more counts in a document wait for it, and later documents are refused."""
     counts = " ".join(f"c{n}: transfers(first: 0) {{ totalCount }}" for n in range(20))
     settings: Json = {"max_cost": 100, "budget": 400, "budget_rate": 1, "operation_seconds": 1}
     async with premises(tmp_path, host="0.0.0.0", **settings) as house, house.client() as client:
@@ -526,7 +526,7 @@ async def test_to_count_long_lists_again_and_again(tmp_path: Path) -> None:
 
 
 async def keep_history(house: Premises, length: int) -> None:
-    """So many transfers that have ended."""
+    """Store so many ended transfers."""
     ended = transfer_row(transfer(Status.COMPLETED))
     rows = [ended | {"id": uid(f"past {n}"), "transferer_call_id": uid(f"call {n}")} for n in range(length)]
     database = Database(house.settings.url)

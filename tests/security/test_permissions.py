@@ -1,6 +1,6 @@
-"""Without a permission, what it opens is null with an error of code FORBIDDEN, and all else is as it was.
+"""Without a permission, its fields are null with an error of code FORBIDDEN, and all other fields are as before.
 
-The measure is the answer to a token with every permission, with what is closed now taken out of it.
+The expected response is that to a token with every permission, without the forbidden fields.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ OPENS = {
         "ConferenceEdge",
     },
 }
-"""The types that a permission opens, and so every field that leads to one of them."""
+"""The types that need a permission. So does every field that leads to one of them."""
 OPEN_TO_ALL = {
     "Viewer",
     "PageInfo",
@@ -73,12 +73,12 @@ def needed(parent: GraphQLNamedType, name: str, field: GraphQLField) -> Permissi
 
 
 def says_why(type_: str) -> bool:
-    """Payloads show what may be seen, and say nothing of the rest."""
+    """Return whether a forbidden field is an error. In payloads and user errors it is null without one."""
     return not type_.endswith("Payload") and type_ != "UserError"
 
 
 class Closed:
-    """What is left of an answer when these permissions are missing, and where it says so."""
+    """A response without the fields that need the missing permissions, and the paths of the errors."""
 
     def __init__(self, missing: set[Permission], whole: Any) -> None:
         self._missing = missing
@@ -109,7 +109,7 @@ class Closed:
 
 
 def _is_node(path: tuple[str | int, ...]) -> bool:
-    """Where the type, and so what opens it, is not known before it is found."""
+    """Return whether this is `node` or one of `nodes`, whose type (and so permission) is known once it is found."""
     return path == ("Query_node",) or (path[:1] == ("Query_nodes",) and len(path) == 2)
 
 
@@ -138,7 +138,7 @@ def test_every_field_at_the_border_says_what_it_needs() -> None:
             needs = needed(type_, name, field)
             if needs and needs is not NEEDS.get(type_.name) and f"`{needs}`" not in (field.description or ""):
                 silent.append(f"{type_.name}.{name}")
-    # the fields of CallChange, and so on, are behind the border already
+    # Fields of types such as CallChange need no word: the field that leads to the type has it.
     assert silent == []
 
 
@@ -146,7 +146,7 @@ def test_every_field_at_the_border_says_what_it_needs() -> None:
 
 
 def questions() -> list[tuple[str, Json]]:
-    """Each root field, by every id where it takes one."""
+    """Return each root field with its variables. A field that takes an id comes once for every id."""
     found = []
     for name in ROOTS["Query"].fields:
         some = [*probes("Query", name, US)]
@@ -167,7 +167,7 @@ async def test_queries_show_the_rest(both: Estate, missing: set[Permission]) -> 
 
 
 @pytest.mark.parametrize("missing", MISSING, ids=NAMES)
-async def test_a_viewer_may_know_himself(both: Estate, missing: set[Permission]) -> None:
+async def test_viewers_may_always_read_what_their_token_says(both: Estate, missing: set[Permission]) -> None:
     data, errors = await told(both, without(missing), "{ viewer { customerId subject permissions } }")
     assert errors == []
     assert data["viewer"] == {
@@ -241,7 +241,7 @@ async def test_a_mutation_shows_what_may_be_read_and_is_silent_on_the_rest(
 
 
 def commands(name: str) -> list[Json]:
-    """Done and refused; swap and merge are refused, for done they wait for the engine."""
+    """Return inputs that succeed and one that is refused. Swap and merge would wait, so they are only refused."""
     some = [*probes("Mutation", name, US)][:4]
     if name in ("swapTransfer", "mergeTransfer"):
         return [{"input": {**one["input"], "transferId": US.id("past")}} for one in some[:1]]
@@ -272,7 +272,7 @@ async def test_a_subscription_shows_the_rest_or_fails_before_it_begins(
         check(missing, one, other)
 
 
-# --- as a client gets it
+# --- over the network
 
 
 async def test_over_http_and_by_socket(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ SUBSCRIPTION = "subscription { transferEvents { id } }"
 
 
 async def by_socket(url: str, bearer: str) -> str | None:
-    """The code of the error message with which a subscription ends."""
+    """Return the code of the error message that ends a subscription."""
     async with Client(url, bearer).follow(SUBSCRIPTION) as events:
         with pytest.raises(Failed) as refused:
             await anext(events)

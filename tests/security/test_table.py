@@ -1,4 +1,4 @@
-"""The table of attacks in app/server/README.md: each has tests that exist, and the limits in it are those in force."""
+"""The table of attacks in app/server/README.md: its tests exist, and its limits are the real ones."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ def functions_of(file: str) -> set[str]:
 
 
 def named(cell: str) -> list[tuple[str, str]]:
-    """File and name of each test."""
+    """Return the file and the name of each test."""
     parts = [test.rpartition("::") for test in re.findall(r"`([^`]+)`", cell)]
     return [(file or DEFAULT, name) for file, _, name in parts]
 

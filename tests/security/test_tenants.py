@@ -1,8 +1,8 @@
 """Another customer sees nothing, by any path.
 
-One measure for all of it: what we are told where they live is what we are told where they don't. Both databases hold
-the same rows of ours, some of which point at theirs. And lest that be true of paths that lead nowhere for anybody:
-asked by their owner, every link of the schema leads somewhere.
+Every test compares two databases: one has both tenants ("us" and "them"), the other has us alone. Both have the same
+rows of ours, and some of these point at rows of theirs. Our responses must be equal. A test makes sure that every link
+of the schema leads somewhere for its owner: otherwise equal responses would prove nothing.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from tests.serving import SECRET, token
 pytestmark = pytest.mark.slow
 
 WAITING = {"swapTransfer", "mergeTransfer"}
-"""They wait for the engine, which does not run here."""
+"""Mutations that wait for the engine, which does not run here."""
 START = """mutation ($input: StartTransferInput!) {
     startTransfer(input: $input) { transfer { id } userErrors { code message field transfer { id } } }
 }"""
@@ -44,7 +44,7 @@ BY_ID = {"transfer", "call", "groupcall", "conference"}
 
 
 def depth(name: str) -> int:
-    """As deep as takes little time: a node may be of any type."""
+    """Return a depth that takes little time. A node may have any type, so its depth is smaller."""
     return 2 if name in ("node", "nodes") else 3
 
 
@@ -66,7 +66,7 @@ async def reached_by(estate: Estate, it: Tenant) -> set[str]:
 
 
 def _commands(name: str, it: Tenant) -> list[Json]:
-    if name in WAITING:  # on one that has ended: refused at once
+    if name in WAITING:  # a transfer that has ended refuses them at once
         return [
             {"input": {**one["input"], "transferId": it.id("past")}} for one in [next(probes("Mutation", name, it))]
         ]
@@ -77,7 +77,7 @@ async def test_every_link_of_the_schema_leads_somewhere_for_its_owner(both: Esta
     assert all_links() - await reached_by(both, THEM) == set()
 
 
-# --- and nowhere for us
+# --- the paths lead nowhere for us
 
 
 @pytest.mark.parametrize("name", ROOTS["Query"].fields)
@@ -125,7 +125,7 @@ async def test_a_command_to_a_transfer_of_ours_that_points_at_them_does_nothing_
 
 
 async def carry_out(estate: Estate) -> None:
-    """What was ordered of the exchange."""
+    """Carry out the recorded orders."""
     calls = Calls(estate.database, estate.broker, lambda: NOON)
     transfers = estate.services.transfers
     dispatch = Dispatch(estate.database, estate.broker, estate.simulator, lambda: NOON, transfers, calls, Rules())
@@ -135,7 +135,7 @@ async def carry_out(estate: Estate) -> None:
         await dispatch.carry_out_all(transfer_id)
 
 
-# --- a bridge that both are in, should an exchange ever tell of one
+# --- a bridge with calls of both tenants, should an exchange ever report one
 
 
 async def test_a_start_in_a_bridge_of_theirs_does_not_tell_that_they_have_a_transfer(
@@ -164,7 +164,7 @@ async def test_nor_does_one_that_is_there_at_the_start(both: Estate) -> None:
     assert [error["code"] for error in data["startTransfer"]["userErrors"]] == ["NO_OTHER_PARTY"]
 
 
-# --- what happens there is not told here
+# --- their events are not sent to us
 
 
 @pytest.mark.parametrize("name", ROOTS["Subscription"].fields)
@@ -183,7 +183,7 @@ async def test_what_happens_to_them_is_not_told_to_us(both: Estate, name: str) -
 
 
 async def when_quiet(estate: Estate, stream: AsyncGenerator[Any]) -> asyncio.Future[Any]:
-    """What it says next, once it has said all that there is to say."""
+    """Return the next message after the messages that were already due."""
     while True:
         coming = asyncio.ensure_future(anext(stream))
         idle = asyncio.ensure_future(estate.broker.waiting.wait())
@@ -194,7 +194,7 @@ async def when_quiet(estate: Estate, stream: AsyncGenerator[Any]) -> asyncio.Fut
         coming.result()
 
 
-# --- their keys and cursors mean nothing to us
+# --- their idempotency keys and cursors mean nothing to us
 
 
 def start(it: Tenant, call_id: str, key: str) -> Json:
@@ -264,11 +264,11 @@ async def test_where_our_log_begins_is_not_where_theirs_does(both: Estate, alone
         assert error["extensions"] == {"code": "CURSOR_EXPIRED"}
 
 
-# --- a foreign id is an unknown one: word for word, and statement for statement
+# --- a foreign id is treated as an unknown one: the same words, and the same statements
 
 
 def asking(root: str) -> list[tuple[str, str]]:
-    """The root fields that take one id, and the argument or the field of the input that takes it."""
+    """Return the root fields that take one id, with the name of the argument or input field that takes it."""
     found = []
     for name in ROOTS[root].fields:
         least = next(probes(root, name, THEM))
@@ -315,7 +315,7 @@ async def test_a_foreign_id_is_answered_byte_by_byte_as_an_unknown_one(crowded: 
 
 
 def impersonal(answer: httpx.Response, id_: str) -> tuple[str, str]:
-    """Without what differs from one moment to the next."""
+    """Return the response without what differs between two requests: the id, the times, and the budget."""
     text = answer.text.replace(id_, "ID")
     headers = {name: value for name, value in answer.headers.items() if name not in ("x-request-id", "content-length")}
     return re.sub(r'"remaining":\d+,"resetAt":"[^"]+"', "", text), str(headers)

@@ -1,4 +1,4 @@
-"""Text with U+0000: PostgreSQL has no such text, so no database is ever asked about it, or to keep it."""
+"""Text with U+0000: PostgreSQL can't store it, so no database is asked for it or given it."""
 
 import re
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from tests.security.world import US, Estate
 pytestmark = pytest.mark.slow
 
 NO_TEXT = re.compile(r"[A-Z_]+|\d{4}-\d\d-\d\dT.*")
-"""The names of enums, and times."""
+"""Enum values and times, which are no free text."""
 REFUSALS = {"BAD_USER_INPUT", "CURSOR_INVALID", "NOT_FOUND"}
 
 
 def spoilt(value: Any) -> Iterator[Any]:
-    """Copies of it, each with U+0000 in one of its texts."""
+    """Yield copies of the value, each with U+0000 in one of its texts."""
     match value:
         case dict():
             yield from ({**value, name: one} for name, it in value.items() for one in spoilt(it))
@@ -31,7 +31,7 @@ def spoilt(value: Any) -> Iterator[Any]:
 
 
 def spoilt_probes(root: str, name: str) -> Iterator[Json]:
-    """Each text of each argument once."""
+    """Yield the variables with U+0000 in each text of each argument, without duplicates."""
     known = set()
     for variables in (one for probe in probes(root, name, US) for one in spoilt(probe)):
         if repr(variables) not in known:
@@ -90,7 +90,7 @@ async def test_the_refusal_names_the_text(alone: Estate, given: Json, field: lis
 
 
 async def test_a_filter_that_wants_it_is_bad_input(alone: Estate) -> None:
-    """It would find nothing, since nothing has such a text; an error helps whoever wrote it more."""
+    """Such a text would match nothing. An error helps the client's author more than an empty list."""
     data, errors = await told(alone, US.viewer(), '{ calls(filter: {address: "+1\\u0000"}) { nodes { id } } }')
     assert (data, [code(error) for error in errors]) == ({"calls": None}, ["BAD_USER_INPUT"])
 

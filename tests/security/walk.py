@@ -1,6 +1,6 @@
-"""Walks the whole schema: a selection that follows every link, and values to try for every argument.
+"""A walk through the whole schema: selections that follow every link, and values to try for every argument.
 
-What it does not know what to try for raises KeyError: say it in `texts`, and the new argument is covered.
+An argument that has no values to try raises KeyError. Add them to `texts`, and the new argument is covered.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,13 +36,13 @@ Json = dict[str, Any]
 
 
 def objects(parent: GraphQLNamedType) -> dict[str, GraphQLField]:
-    """The fields that lead to an object."""
+    """Return the fields that lead to an object."""
     fields: Mapping[str, GraphQLField] = getattr(parent, "fields", {})
     return {name: it for name, it in fields.items() if not is_leaf_type(get_named_type(it.type))}
 
 
 def all_links() -> set[str]:
-    """Every field of the schema that leads to an object, as `Type_field`."""
+    """Return every field of the schema that leads to an object, as `Type_field`."""
     outputs = [
         it for name, it in PUBLISHED.type_map.items() if isinstance(it, GraphQLObjectType) and not name.startswith("__")
     ]
@@ -50,7 +50,7 @@ def all_links() -> set[str]:
 
 
 def selection(of: GraphQLNamedType, depth: int) -> str:
-    """All leaves, and all links `depth` levels down; each under the alias `Type_field`."""
+    """Return a selection of all leaves and of all links, `depth` levels deep, each with the alias `Type_field`."""
     if isinstance(of, GraphQLInterfaceType):
         kinds = PUBLISHED.get_possible_types(of)
         return "{ __typename " + " ".join(f"... on {it.name} {selection(it, depth)}" for it in kinds) + " }"
@@ -70,7 +70,7 @@ def _link(parent: GraphQLObjectType, name: str, depth: int) -> str:
 
 
 def document(root: str, name: str, depth: int) -> str:
-    """One root field with each of its arguments as a variable."""
+    """Return a document with one root field, and a variable for each of its arguments."""
     field = ROOTS[root].fields[name]
     named = get_named_type(field.type)
     inner = "" if is_leaf_type(named) else selection(named, depth)
@@ -81,12 +81,12 @@ def document(root: str, name: str, depth: int) -> str:
 
 
 def _variable(argument: GraphQLArgument) -> str:
-    """What has a default can be left out."""
+    """Return the type of the variable. It is nullable if the argument has a default."""
     return str(argument.type if is_required_argument(argument) else get_nullable_type(argument.type))
 
 
 def texts(name: str, of: Tenant) -> list[str]:
-    """What to try for ids and texts, by the name of the argument or the field."""
+    """Return the ids and texts to try for an argument or input field of this name."""
     known = ids_of(of) | {
         "transfererCallId": [of.id("idle"), of.id("transferer of live"), of.id("crooked")],
         "startedBy": [of.secret],
@@ -106,7 +106,7 @@ def texts(name: str, of: Tenant) -> list[str]:
 
 
 def values(name: str, type_: Any, of: Tenant) -> Iterator[Any]:
-    """What to try for one argument or field of an input."""
+    """Yield the values to try for one argument or input field."""
     bare = get_nullable_type(type_)
     named = get_named_type(type_)
     if is_list_type(bare):
@@ -133,7 +133,7 @@ def _scalars(name: str, type_: str, of: Tenant) -> list[Any]:
 
 
 def inputs(of_type: GraphQLInputObjectType, of: Tenant) -> Iterator[Json]:
-    """The least that is required, and beside it each value of each field."""
+    """Yield the input with its required fields alone, and then with each value of each field in turn."""
     required = {name: it for name, it in of_type.fields.items() if is_required_input_field(it)}
     least = {name: _first(name, it.type, of) for name, it in required.items()}
     yield least
@@ -142,7 +142,7 @@ def inputs(of_type: GraphQLInputObjectType, of: Tenant) -> Iterator[Json]:
 
 
 def _first(name: str, type_: Any, of: Tenant) -> Any:
-    """All ids where a list of them is wanted, and one of anything else."""
+    """Return the first value to try. For a list of ids it has all of them."""
     if not is_list_type(get_nullable_type(type_)):
         return next(values(name, type_, of))
     some = list(values("id" if name == "ids" else name, get_named_type(type_), of))
@@ -150,7 +150,7 @@ def _first(name: str, type_: Any, of: Tenant) -> Any:
 
 
 def probes(root: str, name: str, of: Tenant) -> Iterator[Json]:
-    """Variables to ask a root field with, after what is `of` somebody."""
+    """Yield variables for a root field, with the ids and texts of a tenant."""
     field = ROOTS[root].fields[name]
     required = {it: argument for it, argument in field.args.items() if is_required_argument(argument)}
     least = {it: _first(it, argument.type, of) for it, argument in required.items()}
@@ -160,7 +160,7 @@ def probes(root: str, name: str, of: Tenant) -> Iterator[Json]:
 
 
 def all_probes(root: str, name: str, *of: Tenant) -> Iterator[Json]:
-    """After what is of any of them, each once."""
+    """Yield the variables for all of these tenants, without duplicates."""
     known: set[str] = set()
     for variables in (one for it in of for one in probes(root, name, it)):
         if repr(variables) not in known:
@@ -169,7 +169,7 @@ def all_probes(root: str, name: str, *of: Tenant) -> Iterator[Json]:
 
 
 def seen(data: object) -> set[str]:
-    """The links that led somewhere, as `Type_field`."""
+    """Return the links that led somewhere, as `Type_field`."""
     found: set[str] = set()
     todo = [data]
     while todo:

@@ -37,7 +37,7 @@ from tests import executing
 from tests.api.archive import ANYBODY, Archive
 from tests.builders import NOON, bridge, call, leg, transfer, uid, viewer
 
-# So wide that nothing is refused, and what is asked again is not validated again.
+# So wide that nothing is refused. The executor keeps documents, so each is validated once.
 WIDE = Limits(
     max_cost=10**30,
     max_depth=100,
@@ -61,7 +61,7 @@ class Tenant:
 
     @property
     def secret(self) -> str:
-        """Stands in every text of theirs."""
+        """A text that is part of every text of this tenant."""
         return f"secret of {self.name}"
 
     def id(self, what: str) -> str:
@@ -149,7 +149,7 @@ def bridges_of(it: Tenant) -> list[Conference]:
 
 
 def crooked_transfers(it: Tenant, at: Tenant) -> list[Transfer]:
-    """Each is `it`'s, and points at what is `at`'s as far as the locks of live ones allow."""
+    """Return transfers of `it` that point at rows of `at`, as far as the locks of live transfers allow."""
     theirs = live(at)
     attempts = tuple(replace(attempt, address=it.address("first")) for attempt in theirs.attempts)
     links: dict[str, Any] = {
@@ -169,7 +169,7 @@ def crooked_transfers(it: Tenant, at: Tenant) -> list[Transfer]:
 
 
 def crooked_calls(it: Tenant, at: Tenant) -> list[Call]:
-    """Two, who are in the bridge of somebody else."""
+    """Return two calls of `it` that are in a bridge of `at`."""
     place = {"confbridge_id": at.id("bridge of live"), "groupcall_id": live(at).groupcall_id}
     return [call_of(it, it.id(what), **place) for what in ("crooked", "crooked too")]
 
@@ -193,7 +193,7 @@ def crooked_groupcall(it: Tenant, at: Tenant) -> Groupcall:
 
 
 async def settle_in(estate: "Estate", it: Tenant, at: Tenant) -> None:
-    """All rows of `it`, some of which point at those of `at`."""
+    """Store all rows of `it`. Some of them point at rows of `at`."""
     crooked = crooked_calls(it, at)
     await estate.keep(past(it), deleted(it), live(it), *calls_of(it), *crooked, *bridges_of(it))
     async with estate.database.writing() as connection:
@@ -206,13 +206,13 @@ async def settle_in(estate: "Estate", it: Tenant, at: Tenant) -> None:
 
 
 async def _be_party(connection: AsyncConnection, it: Tenant, at: Tenant) -> None:
-    """A row that says that a call of `at` has a part in a live transfer of `it`, which itself knows nothing of it."""
+    """Store a row that gives a call of `at` a part in a live transfer of `it`. The transfer does not list the call."""
     row = {"transfer_id": live(it).id, "call_id": at.id("idle"), "role": Party.HELD.value}
     await connection.execute(insert(table(PartyRow)).values(row))
 
 
 async def _plug_in(connection: AsyncConnection, known: Iterable[Call], places: Iterable[Conference]) -> None:
-    """The same at the simulated exchange, so that what is told to a telephone could reach it."""
+    """Add the calls and bridges to the simulator, so that an order to a telephone could reach it."""
     for one in known:
         await phones.add(connection, Phone(one))
     for place in places:
@@ -220,7 +220,7 @@ async def _plug_in(connection: AsyncConnection, known: Iterable[Call], places: I
 
 
 class Estate(Archive):
-    """With an exchange, and ids that are the same each time."""
+    """An archive with a simulator, in which new ids are the same in every run."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -240,7 +240,7 @@ class Estate(Archive):
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Estate"]:
-        """While the exchange is listened to."""
+        """Follow the reports of the simulator."""
         hearing = asyncio.create_task(self._hear())
         try:
             yield self
@@ -256,7 +256,7 @@ class Estate(Archive):
             await calls.hear(*(one for one in reports if isinstance(one, Call | Conference)))
 
     async def rows_of(self, customer: str) -> dict[str, list[Any]]:
-        """Everything that the database holds of a customer."""
+        """Return all rows of a customer, by table."""
         async with self.database.reading() as connection:
             found = {
                 name: [tuple(row) for row in await connection.execute(select(it).where(it.c.customer_id == customer))]
@@ -272,7 +272,7 @@ class Estate(Archive):
 
 
 def ids_of(it: Tenant) -> dict[str, list[str]]:
-    """By the name of the argument, or of the field of an input, that takes them."""
+    """Return the ids of a tenant, by the name of the argument or input field that takes them."""
     theirs = [past(it), deleted(it), live(it)]
     transfer_ids = [t.id for t in theirs] + [it.id(f"crooked {what}") for what in ("past", "live", "place")]
     call_ids = [one.id for one in calls_of(it)] + [it.id("crooked"), it.id("crooked too")]

@@ -53,7 +53,7 @@ class CallConnection:
 
 
 def page(first: int | None) -> CallConnection:
-    # Fewer are there than may be asked for.
+    # There are fewer calls than a page may have.
     found = [Call(id=strawberry.ID(str(number))) for number in range(min(3, 20 if first is None else first))]
     return CallConnection(nodes=found, page_info=PageInfo())
 
@@ -146,7 +146,7 @@ class Server:
 
 
 def poor(capacity: int = 100, restore_rate: float = 10.0) -> Server:
-    """Where documents are read for nothing."""
+    """Return a server with a small budget, on which parsing a document costs nothing."""
     return Server(Limits(max_cost=capacity, budget=capacity, budget_rate=restore_rate, reading=0))
 
 
@@ -269,7 +269,7 @@ class TestSubscriptions:
         server = poor(capacity=40, restore_rate=0.5)
         results = await server.stream("subscription { changes { id } }")
         assert len(results) == 4
-        # Of 40 points, 20 are left by the start.
+        # The start leaves 20 of the 40 points.
         assert ran == ["25 calls", "50 calls", "10.0 s", "40 calls", "30.0 s", "1 calls"]
 
     async def test_do_not_wait_behind_those_that_pay_when_their_events_are_free(self) -> None:
@@ -281,7 +281,7 @@ class TestSubscriptions:
 
         paying = asyncio.create_task(server.budget.pay(("customer", "ann"), 200, sleep))
         await asyncio.sleep(0)
-        server.clock.now += 20  # for the start
+        server.clock.now += 20  # restores what the start costs
         async with asyncio.timeout(5):
             assert len(await server.stream("subscription { ticks }")) == 3
         paid.set()
@@ -325,7 +325,7 @@ class TestLimitsOfAnOperation:
         for query in ("{ hello }", "{ hello }", "{nothing}", "{nothing}"):
             await server.ask(query)
             left.append(server.budget.remaining(("customer", "ann")))
-        assert left == [95, 94, 90, 86]  # what is not valid is new each time
+        assert left == [95, 94, 90, 86]  # an invalid document is not cached, so it is paid for each time
 
     async def test_a_document_that_is_new_must_wait_for_it(self) -> None:
         server = Server(Limits(max_cost=50, budget=50, budget_rate=1, reading=0.5))

@@ -1,4 +1,4 @@
-"""What asks for too much is refused before it runs, and what clients need passes."""
+"""Operations that ask for too much are refused before they run, and operations that clients need pass."""
 
 import asyncio
 import math
@@ -106,7 +106,7 @@ RULE = limits_rule(LIMITS)
 
 
 def errors_of(text: str, limits: Limits = LIMITS) -> list[GraphQLError]:
-    """As a server finds them: by parsing, then by all rules."""
+    """Return the errors that a server finds: it parses first, and then applies all rules."""
     rule = RULE if limits is LIMITS else limits_rule(limits)
     try:
         return validate(SCHEMA, parse_within(text, limits), [rule, *specified_rules])
@@ -243,7 +243,7 @@ class TestWhatIsRefused:
 
 
 class TestWhatIsNoneOfItsBusiness:
-    """Other rules refuse these; ours must neither crash on them nor hide the error."""
+    """Other rules refuse these documents. Our rule must neither crash on them nor hide the error."""
 
     @pytest.mark.parametrize(
         "text",
@@ -445,7 +445,7 @@ class TestBudget:
 
         async def sleep(seconds: float) -> None:
             slept.append(seconds)
-            await asyncio.sleep(0)  # the others may ask
+            await asyncio.sleep(0)  # let the others ask
             clock.now += seconds
 
         budget = Budget(100, 10.0, clock)
@@ -519,7 +519,7 @@ class TestTokens:
 
 
 def lexed(text: str) -> int:
-    """Its tokens, comments among them."""
+    """Return the number of tokens, including comments."""
     lexer = Lexer(Source(text))
     while lexer.advance().kind is not TokenKind.EOF:
         pass

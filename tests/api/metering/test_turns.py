@@ -1,4 +1,4 @@
-"""An operation with much to do lets others do something, too."""
+"""An operation with a lot of work lets other operations run in between."""
 
 import asyncio
 from collections import Counter
@@ -8,7 +8,7 @@ from app.api.metering.turns import GROUP, Turns
 
 
 async def passing(count: int, turns: Turns, objects: int = 1) -> Counter[int]:
-    """How many go on in each iteration of the loop, when all wake in the same."""
+    """Return how many tasks resume in each iteration of the event loop, when all wake up in the same one."""
     iteration, passed = 0, Counter[int]()
 
     async def one() -> None:

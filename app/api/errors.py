@@ -5,16 +5,16 @@ from graphql import GraphQLError
 from app.domain.viewer import Forbidden, Permission, Viewer
 
 
-def refused(code: str, message: str) -> GraphQLError:
+def coded_error(code: str, message: str) -> GraphQLError:
     return GraphQLError(message, extensions={"code": code})
 
 
 def bad_input(message: str) -> GraphQLError:
-    return refused("BAD_USER_INPUT", message)
+    return coded_error("BAD_USER_INPUT", message)
 
 
 def forbidden(error: Forbidden) -> GraphQLError:
-    return refused("FORBIDDEN", str(error))
+    return coded_error("FORBIDDEN", str(error))
 
 
 def require(viewer: Viewer, permission: Permission) -> None:
