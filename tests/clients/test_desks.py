@@ -11,7 +11,8 @@ from tests.stories.desk import Desk
 
 pytestmark = pytest.mark.slow
 
-LIVED = ["STARTING", "RINGING", "CONSULTING", "ENDING", "COMPLETED"]
+# Without STARTING: a start may be answered when the destination already rings.
+LIVED = ["RINGING", "CONSULTING", "ENDING", "COMPLETED"]
 
 
 async def test_the_types_of_the_recipes_hold(run: Run) -> None:
@@ -22,7 +23,7 @@ async def test_a_desk_with_apollo_client(run: Run, client: Client) -> None:
     await _ended(client)
     said = await (await run.node("runs/apollo.ts", client.url, client.token)).all_said()
     assert said["started"]["userErrors"] == said["completed"]["userErrors"] == []
-    assert [status for status in said["shown"] if status in LIVED][-5:] == LIVED
+    assert [status for status in said["shown"] if status in LIVED][-4:] == LIVED
     assert said["optimistic"] == "ENDING"
     assert (said["late"], said["cached"]) == ("CONSULTING", "COMPLETED")
     assert said["paged"] == 2

@@ -92,12 +92,10 @@ function Row({ transfer }: { transfer: TransfersRow_transfer$key }) {
     `,
     transfer,
   );
+  // The subscription brings the new status. The answer asks for none, since it may arrive after a newer event.
   const [complete] = useMutation<TransfersCompleteMutation>(graphql`
     mutation TransfersCompleteMutation($input: CompleteTransferInput!) {
       completeTransfer(input: $input) {
-        transfer {
-          ...TransfersRow_transfer
-        }
         userErrors {
           message
         }
