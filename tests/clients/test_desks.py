@@ -11,8 +11,7 @@ from tests.stories.desk import Desk
 
 pytestmark = pytest.mark.slow
 
-# Without STARTING: a start may be answered when the destination already rings.
-LIVED = ["RINGING", "CONSULTING", "ENDING", "COMPLETED"]
+LIVED = ["STARTING", "RINGING", "CONSULTING", "ENDING", "COMPLETED"]
 
 
 async def test_the_types_of_the_recipes_hold(run: Run) -> None:
@@ -23,7 +22,8 @@ async def test_a_desk_with_apollo_client(run: Run, client: Client) -> None:
     await _ended(client)
     said = await (await run.node("runs/apollo.ts", client.url, client.token)).all_said()
     assert said["started"]["userErrors"] == said["completed"]["userErrors"] == []
-    assert [status for status in said["shown"] if status in LIVED][-4:] == LIVED
+    # The answer to the start, which brings the transfer to the list, may come when the destination already rings.
+    assert [status for status in said["shown"] if status in LIVED][-4:] == LIVED[1:]
     assert said["optimistic"] == "ENDING"
     assert (said["late"], said["cached"]) == ("CONSULTING", "COMPLETED")
     assert said["paged"] == 2
